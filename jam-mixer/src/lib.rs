@@ -1,0 +1,3 @@
+//! A jam server as a library.
+
+pub mod codec;

@@ -1,0 +1,6 @@
+//! The Jamulus protocol without any I/O.
+#![forbid(unsafe_code)]
+
+mod types;
+
+pub use types::{AudioProps, BlockCodec, BlockFactor, ChannelId, Gain, JitterSize, Layout, Pan, Sequence};

@@ -1,0 +1,2 @@
+//! RTMP without any I/O.
+#![forbid(unsafe_code)]
