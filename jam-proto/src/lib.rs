@@ -3,6 +3,7 @@
 
 mod io;
 pub mod rng;
+pub mod tables;
 mod types;
 
 pub use io::{Input, Transmit, canonical};
