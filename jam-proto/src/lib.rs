@@ -3,6 +3,8 @@
 
 mod io;
 pub mod rng;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod tables;
 mod types;
 
