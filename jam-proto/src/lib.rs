@@ -2,11 +2,14 @@
 #![forbid(unsafe_code)]
 
 mod io;
+pub mod message;
+pub mod reliable;
 pub mod rng;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod tables;
 mod types;
+pub mod wire;
 
 pub use io::{Input, Transmit, canonical};
 pub use types::{AudioProps, BlockCodec, BlockFactor, ChannelId, Gain, JitterSize, Layout, Pan, Sequence};
