@@ -1,3 +1,5 @@
 //! A jam server as a library.
 
+#![deny(unsafe_code)]
+
 pub mod codec;

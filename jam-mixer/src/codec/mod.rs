@@ -1,6 +1,29 @@
-//! Codecs of jam audio: the traits, Opus Custom and raw.
+//! Codecs of jam audio: the traits, [`Raw`] and [`OpusCustom`], and [`JamCodec`], which is both.
+//!
+//! ```text
+//!                    StreamSpec (block length, layout, bytes per block)
+//!                        │
+//!   Codec::encoder ◀─────┴─────▶ Codec::decoder
+//!        │                            │
+//!   Encode: samples ──▶ block    Decode: block or loss ──▶ samples
+//! ```
+//!
+//! Coders own their memory, allocate nothing per block, and hold no clock or randomness: the same blocks give the
+//! same samples.
 
-use jam_proto::{BlockCodec, Layout};
+#[cfg(feature = "opus-custom")]
+mod jam;
+#[cfg(feature = "opus-custom")]
+pub mod opus_custom;
+mod raw;
+
+#[cfg(feature = "opus-custom")]
+pub use jam::{JamCodec, JamDecoder, JamEncoder, RawBlocks};
+#[cfg(feature = "opus-custom")]
+pub use opus_custom::{EncoderSettings, ModeSettings, OpusCustom};
+pub use raw::Raw;
+
+use jam_proto::{AudioProps, BlockCodec, Layout};
 
 /// One coded stream: block length, sides, bytes per block.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -14,11 +37,37 @@ pub struct StreamSpec {
 }
 
 impl StreamSpec {
+    /// Whether the block size says "uncompressed": there is no codec number for it (spec 3.5).
+    #[must_use]
+    pub const fn is_raw_size(&self) -> bool {
+        self.block_bytes == AudioProps::raw_block_bytes(self.codec, self.layout)
+    }
+
+    /// The error for a stream that a codec does not have.
+    const fn unsupported(&self) -> CodecError {
+        CodecError::Unsupported {
+            bytes: self.block_bytes,
+            samples: self.codec.samples(),
+            sides: self.layout.sides(),
+        }
+    }
+
     /// Interleaved samples of one decoded block.
     #[must_use]
     pub const fn pcm_len(&self) -> usize {
         self.codec.samples() * self.layout.sides()
     }
+}
+
+impl From<AudioProps> for StreamSpec {
+    fn from(props: AudioProps) -> Self {
+        Self { codec: props.codec, layout: props.layout, block_bytes: props.block_bytes }
+    }
+}
+
+/// Checks the length of a slice.
+const fn expect_len(what: &'static str, got: usize, want: usize) -> Result<(), CodecError> {
+    if got == want { Ok(()) } else { Err(CodecError::WrongLength { what, got, want }) }
 }
 
 /// Why a codec could not be made or did not accept a block.
@@ -52,6 +101,30 @@ pub enum CodecError {
         got: usize,
         /// The length needed.
         want: usize,
+    },
+    /// The codec library refused to encode; nobody should see this, so report it with the number.
+    #[error("the codec library could not encode a block (error {code})")]
+    EncodeFailed {
+        /// The library's own number.
+        code: i32,
+    },
+    /// The encoder wrote fewer bytes than the block has; the block must not be sent.
+    #[error("the encoder wrote {got} of {want} bytes")]
+    ShortBlock {
+        /// Bytes written.
+        got: usize,
+        /// Bytes of a block of this stream.
+        want: usize,
+    },
+    /// A setting of the encoder is out of range.
+    #[error("encoder setting {what} is {got}, the largest possible value is {max}")]
+    InvalidSetting {
+        /// Which setting.
+        what: &'static str,
+        /// Its value.
+        got: u8,
+        /// The largest value allowed.
+        max: u8,
     },
     /// The codec library could not allocate its state.
     #[error("the codec library could not allocate its state (error {code})")]
@@ -94,7 +167,8 @@ pub trait Encode: Send + 'static {
     ///
     /// # Errors
     ///
-    /// [`CodecError::WrongLength`] if a slice does not fit the stream.
+    /// [`CodecError::WrongLength`] if a slice does not fit the stream. [`CodecError::EncodeFailed`] and
+    /// [`CodecError::ShortBlock`] if the codec library misbehaves; the content of `block` is then unspecified.
     fn encode(&mut self, pcm: &[i16], block: &mut [u8]) -> Result<(), CodecError>;
 
     /// A copy that continues bit for bit where this one stands.
