@@ -1,6 +1,7 @@
 //! The Jamulus protocol without any I/O.
 #![forbid(unsafe_code)]
 
+pub mod audio;
 mod io;
 pub mod message;
 pub mod reliable;

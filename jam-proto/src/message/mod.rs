@@ -12,7 +12,7 @@ mod text;
 pub use connectionless::Connectionless;
 pub use parts::{
     ChannelInfo, ClientListEntry, Levels, Licence, MuteState, OsType, RecorderState, ReducedServerListEntry,
-    Registration, RegistrationResult, ServerFeatures, ServerListEntry, SkillLevel, VersionAndOs,
+    Registration, RegistrationResult, ServerFeatures, ServerListEntry, VersionAndOs,
 };
 pub use text::{ChatText, City, Name, ServerName, Text, TextTooLong, VersionText};
 

@@ -5,18 +5,19 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use smallvec::SmallVec;
 
 use super::{City, Fault, Name, ServerName, Text, VersionText};
+use crate::tables::{Country, Instrument, Skill};
 use crate::types::ChannelId;
 use crate::wire::{Reader, Writer};
 
 /// Who a musician is (message 25). Numbers are relayed unchanged, whatever they are.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct ChannelInfo {
-    /// The country's number, 0 for none (spec 13.2).
-    pub country: u16,
-    /// The instrument's number, 0 for none (spec 13.3).
-    pub instrument: u32,
-    /// How well the musician plays.
-    pub skill: SkillLevel,
+    /// Where the musician is at home.
+    pub country: Country,
+    /// What the musician plays.
+    pub instrument: Instrument,
+    /// How well.
+    pub skill: Skill,
     /// The name under the fader.
     pub name: Name,
     /// Where the musician is.
@@ -26,36 +27,21 @@ pub struct ChannelInfo {
 impl ChannelInfo {
     pub(super) fn parse(reader: &mut Reader<'_>) -> Result<Self, Fault> {
         Ok(Self {
-            country: reader.u16()?,
-            instrument: reader.u32()?,
-            skill: SkillLevel(reader.u8()?),
+            country: Country(reader.u16()?),
+            instrument: Instrument(reader.u32()?),
+            skill: Skill(reader.u8()?),
             name: reader.text()?,
             city: reader.text()?,
         })
     }
 
     pub(super) fn emit(&self, writer: &mut Writer<'_>) {
-        writer.put_u16(self.country);
-        writer.put_u32(self.instrument);
+        writer.put_u16(self.country.0);
+        writer.put_u32(self.instrument.0);
         writer.put_u8(self.skill.0);
         writer.put_text(&self.name);
         writer.put_text(&self.city);
     }
-}
-
-/// A musician's own judgement: not set, beginner, intermediate or expert. Other numbers are relayed.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct SkillLevel(pub u8);
-
-impl SkillLevel {
-    /// Nothing said.
-    pub const NOT_SET: Self = Self(0);
-    /// Beginner.
-    pub const BEGINNER: Self = Self(1);
-    /// Intermediate.
-    pub const INTERMEDIATE: Self = Self(2);
-    /// Expert.
-    pub const EXPERT: Self = Self(3);
 }
 
 /// One line of a client list (messages 24 and 1013).
@@ -73,9 +59,9 @@ impl ClientListEntry {
 
     pub(super) fn parse(reader: &mut Reader<'_>) -> Result<Self, Fault> {
         let channel = channel(reader)?;
-        let country = reader.u16()?;
-        let instrument = reader.u32()?;
-        let skill = SkillLevel(reader.u8()?);
+        let country = Country(reader.u16()?);
+        let instrument = Instrument(reader.u32()?);
+        let skill = Skill(reader.u8()?);
         let _formerly_address = reader.u32()?;
         let info = ChannelInfo { country, instrument, skill, name: reader.text()?, city: reader.text()? };
         Ok(Self { channel, info })
@@ -83,8 +69,8 @@ impl ClientListEntry {
 
     pub(super) fn emit(&self, writer: &mut Writer<'_>) {
         writer.put_u8(self.channel.number());
-        writer.put_u16(self.info.country);
-        writer.put_u32(self.info.instrument);
+        writer.put_u16(self.info.country.0);
+        writer.put_u32(self.info.instrument.0);
         writer.put_u8(self.info.skill.0);
         writer.put_u32(0);
         writer.put_text(&self.info.name);
@@ -264,8 +250,8 @@ impl Levels {
 pub struct Registration {
     /// The port in the server's own network.
     pub internal_port: u16,
-    /// The server's country (spec 13.2).
-    pub country: u16,
+    /// The country it is in.
+    pub country: Country,
     /// How many channels it has.
     pub clients_max: u8,
     /// Whether the server claims to be always on.
@@ -282,7 +268,7 @@ impl Registration {
     pub(super) fn parse(reader: &mut Reader<'_>) -> Result<Self, Fault> {
         Ok(Self {
             internal_port: reader.u16()?,
-            country: reader.u16()?,
+            country: Country(reader.u16()?),
             clients_max: reader.u8()?,
             permanent: reader.u8()? != 0,
             name: reader.text()?,
@@ -293,7 +279,7 @@ impl Registration {
 
     pub(super) fn emit(&self, writer: &mut Writer<'_>) {
         writer.put_u16(self.internal_port);
-        writer.put_u16(self.country);
+        writer.put_u16(self.country.0);
         writer.put_u8(self.clients_max);
         writer.put_u8(u8::from(self.permanent));
         writer.put_text(&self.name);
@@ -353,8 +339,8 @@ impl RegistrationResult {
 pub struct ServerListEntry {
     /// Where the server is reached.
     pub address: SocketAddrV4,
-    /// Its country (spec 13.2).
-    pub country: u16,
+    /// The country it is in.
+    pub country: Country,
     /// How many channels it has.
     pub clients_max: u8,
     /// Whether the server claims to be always on.
@@ -371,7 +357,7 @@ impl ServerListEntry {
 
     pub(super) fn parse(reader: &mut Reader<'_>) -> Result<Self, Fault> {
         let address = parse_socket_address(reader)?;
-        let country = reader.u16()?;
+        let country = Country(reader.u16()?);
         let clients_max = reader.u8()?;
         let permanent = reader.u8()? != 0;
         let name = reader.text()?;
@@ -382,7 +368,7 @@ impl ServerListEntry {
 
     pub(super) fn emit(&self, writer: &mut Writer<'_>) {
         emit_socket_address(self.address, writer);
-        writer.put_u16(self.country);
+        writer.put_u16(self.country.0);
         writer.put_u8(self.clients_max);
         writer.put_u8(u8::from(self.permanent));
         writer.put_text(&self.name);
