@@ -85,7 +85,7 @@ fn more_bytes_sound_better() {
         for layout in [Layout::Mono, Layout::Stereo] {
             let pcm = music(codec.samples() * 400, layout, 2);
             let delay = codec.samples() * layout.sides();
-            let mut before = 0.0;
+            let mut before = f64::MIN;
             for block_bytes in [12, 30, 80] {
                 let spec = StreamSpec { codec, layout, block_bytes };
                 let heard = round_trip(&OpusCustom::default(), spec, &pcm);
