@@ -2,11 +2,12 @@
 #![forbid(unsafe_code)]
 
 pub mod audio;
+pub mod directory;
 mod io;
 pub mod message;
 pub mod reliable;
 pub mod rng;
-#[cfg(feature = "sim")]
+#[cfg(any(test, feature = "sim"))]
 pub mod sim;
 pub mod tables;
 mod types;

@@ -353,7 +353,7 @@ pub struct ServerListEntry {
 
 impl ServerListEntry {
     /// Everything but the two texts; the third string is always empty.
-    const FIXED_BYTES: usize = 4 + 2 + 2 + 1 + 1 + 2 + 2 + 2;
+    pub(crate) const FIXED_BYTES: usize = 4 + 2 + 2 + 1 + 1 + 2 + 2 + 2;
 
     pub(super) fn parse(reader: &mut Reader<'_>) -> Result<Self, Fault> {
         let address = parse_socket_address(reader)?;
@@ -391,7 +391,7 @@ pub struct ReducedServerListEntry {
 }
 
 impl ReducedServerListEntry {
-    const FIXED_BYTES: usize = 4 + 2 + 1;
+    pub(crate) const FIXED_BYTES: usize = 4 + 2 + 1;
 
     pub(super) fn parse(reader: &mut Reader<'_>) -> Result<Self, Fault> {
         Ok(Self { address: parse_socket_address(reader)?, name: reader.short_text()? })
