@@ -3,4 +3,13 @@
 #![deny(unsafe_code)]
 
 pub mod codec;
+pub mod engine;
 pub mod jitter;
+pub mod job;
+pub mod meter;
+#[cfg(feature = "threads")]
+pub mod pool;
+pub mod tap;
+
+mod mix;
+mod pcm;
