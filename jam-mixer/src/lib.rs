@@ -9,6 +9,8 @@ pub mod job;
 pub mod meter;
 #[cfg(feature = "threads")]
 pub mod pool;
+#[doc(hidden)]
+pub mod reference;
 pub mod tap;
 
 mod mix;

@@ -2,7 +2,7 @@
 //!
 //! Work moves by ownership: a boxed job goes to a worker and comes back, so there is nothing to lock. Handing a job
 //! to a parked worker and getting it back takes 14 to 16 µs, which is why the engine makes one job per worker and
-//! phase, and why a small room is better served by [`Inline`](crate::Inline).
+//! phase, and why a small room is better served by [`Inline`](crate::job::Inline).
 
 use crate::job::{Executor, Job};
 use std::io;

@@ -1,1 +1,1 @@
-
+//! Behaviour of the engine, scene by scene.

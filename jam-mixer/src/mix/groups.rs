@@ -118,7 +118,11 @@ impl<E: Encode> Groups<E> {
         }
         for group in self.iter_mut() {
             let alone = !group.members.and(fading).is_empty();
-            group.seeking |= group.alone != alone;
+            if group.alone != alone {
+                // The listener's own fade leaves all its factors, and the mix may be somebody else's too.
+                group.seeking = true;
+                group.stale = true;
+            }
             group.alone = alone;
         }
         for place in 0..self.table.len() {
