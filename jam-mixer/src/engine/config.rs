@@ -16,10 +16,11 @@ pub struct EngineConfig {
     /// Settings of the jitter buffers.
     pub jitter: JitterConfig,
     /// Two groups merge when their encoders have written so many identical blocks in a row. Default 256 (0.34 to
-    /// 0.68 s): measured encoders need 64 at most, decoders 143. Values below 1 count as 1.
+    /// 0.68 s): measured encoders need 64 at most, decoders 143. Values below 4 count as 4: a datagram reaches back so
+    /// far.
     pub merge_blocks: u16,
     /// Each waiting merge costs one encode per block. With more of them than this, groups whose mixes are digital
-    /// silence merge at once. Default 150: never.
+    /// silence merge after 4 blocks. Default 150: never.
     pub merges_waiting_max: usize,
 }
 

@@ -258,7 +258,7 @@ impl<C: Codec> Engine<C> {
 
     fn merge(&mut self) {
         let rule = MergeRule {
-            identical_blocks: self.config.merge_blocks.max(1),
+            identical_blocks: self.config.merge_blocks,
             waiting_max: self.config.merges_waiting_max,
         };
         self.regroup |= self.groups.advance_merges(&self.phase, rule);

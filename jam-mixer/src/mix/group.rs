@@ -8,7 +8,7 @@ use crate::engine::TickPhase;
 use crate::pcm;
 
 /// Blocks kept for datagrams: the largest block size factor.
-const BLOCKS_KEPT: u64 = 4;
+pub(crate) const BLOCKS_KEPT: u64 = 4;
 
 /// Datagram formats of a tick: three factors, with and without sequence byte, two datagrams of each at most.
 pub(crate) const FORMATS: usize = 3 * 2 * 2;

@@ -13,7 +13,7 @@
 //! There are never more groups than listeners, and never more merges waiting than groups.
 
 use super::gains::GainMatrix;
-use super::group::{Group, GroupId, Merging};
+use super::group::{BLOCKS_KEPT, Group, GroupId, Merging};
 use super::set::ChannelSet;
 use crate::codec::{Encode, StreamSpec};
 use crate::engine::TickPhase;
@@ -218,7 +218,9 @@ impl<E: Encode> Groups<E> {
             // Only between blocks: half a collected block belongs to its group.
             let boundary = phase.blocks(group.spec.codec).next().is_some();
             let hurry = waiting > rule.waiting_max && group.silent && into.silent;
-            if boundary && (identical >= rule.identical_blocks || hurry) {
+            // A datagram may reach back four blocks, so these must be equal in any case.
+            let enough = if hurry { 0 } else { rule.identical_blocks }.max(BLOCKS_KEPT as u16);
+            if boundary && identical >= enough {
                 self.merge(id, merging.into);
                 waiting -= 1;
                 merged = true;
