@@ -1,6 +1,53 @@
 //! The layout of audio datagrams: blocks, each followed by its sequence byte if there is one (spec 3.4).
 
-use crate::types::{AudioProps, Sequence};
+use crate::types::{AudioProps, BlockCodec, BlockFactor, Layout, Sequence};
+
+/// The qualities that shipped clients offer (spec 3.3). Servers take other block sizes, too.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Quality {
+    /// 12 to 47 bytes per block.
+    Low,
+    /// 22 to 71 bytes per block.
+    Normal,
+    /// 36 to 165 bytes per block, as since version 3.6.1.
+    High,
+    /// Uncompressed; only with servers that offer it (message 36).
+    Raw,
+}
+
+impl Quality {
+    /// Bytes of one block, without sequence byte.
+    #[must_use]
+    pub const fn block_bytes(self, codec: BlockCodec, layout: Layout) -> u16 {
+        match (self, codec, layout) {
+            (Self::Low, BlockCodec::Opus64, Layout::Mono) => 12,
+            (Self::Low, BlockCodec::Opus64, Layout::Stereo) => 24,
+            (Self::Low, BlockCodec::Opus, Layout::Mono) => 25,
+            (Self::Low, BlockCodec::Opus, Layout::Stereo) => 47,
+            (Self::Normal, BlockCodec::Opus64, Layout::Mono) => 22,
+            (Self::Normal, BlockCodec::Opus64, Layout::Stereo) => 35,
+            (Self::Normal, BlockCodec::Opus, Layout::Mono) => 45,
+            (Self::Normal, BlockCodec::Opus, Layout::Stereo) => 71,
+            (Self::High, BlockCodec::Opus64, Layout::Mono) => 36,
+            (Self::High, BlockCodec::Opus64, Layout::Stereo) => 73,
+            (Self::High, BlockCodec::Opus, Layout::Mono) => 82,
+            (Self::High, BlockCodec::Opus, Layout::Stereo) => 165,
+            (Self::Raw, _, _) => AudioProps::raw_block_bytes(codec, layout),
+        }
+    }
+
+    /// The audio format of a client at the start of a connection: one block per datagram, no sequence bytes.
+    #[must_use]
+    pub const fn props(self, codec: BlockCodec, layout: Layout) -> AudioProps {
+        AudioProps {
+            codec,
+            layout,
+            block_bytes: self.block_bytes(codec, layout),
+            factor: BlockFactor::One,
+            sequence: Sequence::Without,
+        }
+    }
+}
 
 /// One block of a datagram.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -134,7 +181,6 @@ impl AudioPacker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{BlockCodec, BlockFactor, Layout};
 
     fn props(factor: BlockFactor, sequence: Sequence) -> AudioProps {
         AudioProps { codec: BlockCodec::Opus64, layout: Layout::Mono, block_bytes: 12, factor, sequence }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod audio;
+pub mod client;
 pub mod directory;
 mod io;
 pub mod message;

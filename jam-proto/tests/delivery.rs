@@ -1,4 +1,5 @@
 //! Two reliable ends over a network that loses and duplicates: everything arrives exactly once and in order.
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
 #![cfg(feature = "sim")]
 
 use std::net::SocketAddr;

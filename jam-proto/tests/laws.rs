@@ -1,7 +1,11 @@
 //! Laws that hold for all inputs: codecs are inverse, nothing panics, delivery is exact.
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
 
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
 
+use jam_proto::audio::{AudioDatagram, Quality};
+use jam_proto::client::{Client, ClientConfig, ClientDisposition};
 use jam_proto::message::{
     ChannelInfo, ClientListEntry, Connectionless, Levels, Licence, Message, MuteState, OsType, RecorderState,
     ReducedServerListEntry, Registration, RegistrationResult, ServerFeatures, ServerListEntry, Text,
@@ -10,7 +14,9 @@ use jam_proto::message::{
 use jam_proto::reliable::{Reliable, ReliableLimits};
 use jam_proto::tables::{Country, Instrument, Skill};
 use jam_proto::wire::{BODY_BYTES_MAX, Frame, FrameWriter};
-use jam_proto::{AudioProps, BlockCodec, BlockFactor, ChannelId, Gain, JitterSize, Layout, Pan, Sequence};
+use jam_proto::{
+    AudioProps, BlockCodec, BlockFactor, ChannelId, Gain, Input, JitterSize, Layout, Pan, Sequence,
+};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -165,6 +171,25 @@ fn connectionless() -> impl Strategy<Value = Connectionless> {
     ]
 }
 
+#[derive(Clone, Debug)]
+enum Step {
+    Message(Message),
+    Connectionless(Connectionless),
+    Bytes(Vec<u8>),
+    Audio,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        message().prop_map(Step::Message),
+        connectionless()
+            .prop_filter("keeps the connection", |message| *message != Connectionless::Disconnection)
+            .prop_map(Step::Connectionless),
+        vec(any::<u8>(), 0..50).prop_map(Step::Bytes),
+        Just(Step::Audio),
+    ]
+}
+
 /// Bytes that look like bodies: numbers that are known, lengths that nearly fit.
 fn known_id() -> impl Strategy<Value = u16> {
     prop_oneof![0..40_u16, 995..1025_u16, 1999..2003_u16, any::<u16>()]
@@ -256,6 +281,38 @@ proptest! {
         };
         prop_assert_eq!(&list[..cut.len()], &cut[..]);
         prop_assert!(cut.len() == list.len() || frame.body.len() + 100 > BODY_BYTES_MAX);
+    }
+
+    #[test]
+    fn whatever_a_server_sends_a_client_goes_on(
+        steps in vec((step(), 0..5_000_u64), 0..100),
+    ) {
+        let mut now = jam_start();
+        let server = "192.0.2.1:22124".parse().unwrap();
+        let config = ClientConfig::new(Quality::Raw.props(BlockCodec::Opus, Layout::Mono));
+        let (mut client, mut writer) = (Client::new(config, server, now), FrameWriter::new());
+        for (counter, (step, wait_ms)) in steps.into_iter().enumerate() {
+            let payload = match step {
+                Step::Message(message) => message.frame(counter as u8, &mut writer).to_vec(),
+                Step::Connectionless(message) => message.frame(&mut writer).to_vec(),
+                Step::Bytes(bytes) => bytes,
+                Step::Audio => vec![0xAA; client.audio_props().datagram_bytes()],
+            };
+            let bytes = usize::from(client.audio_props().block_bytes);
+            if let Some(datagram) = client.send_block(&vec![0; bytes]) {
+                let bytes = datagram.len();
+                prop_assert_eq!(bytes, client.audio_props().datagram_bytes());
+            }
+            let heard = client.handle_input(now, Input::Datagram { src: server, payload: &payload });
+            if heard == ClientDisposition::Audio {
+                prop_assert!(AudioDatagram::parse(&client.audio_props(), &payload).is_some());
+            }
+            prop_assert!(std::iter::from_fn(|| client.poll_output()).count() < 20, "outputs end");
+            now += Duration::from_millis(wait_ms);
+            let _ = client.handle_input(now, Input::Timeout);
+            prop_assert!(client.poll_timeout().is_none_or(|timeout| timeout > now), "the timeout moves");
+            prop_assert!(std::iter::from_fn(|| client.poll_output()).count() < 20, "outputs end");
+        }
     }
 
     #[test]

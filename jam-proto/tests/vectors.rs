@@ -1,4 +1,5 @@
 //! Every vector of `spec/jamulus-vectors.json`: bytes to value and value to bytes.
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
