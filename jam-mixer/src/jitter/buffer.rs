@@ -1,8 +1,11 @@
-//! The buffer itself: where a block goes, what a get answers, and when the play position moves.
+//! The buffer itself: where a block goes and what a get answers.
 
+mod adapt;
+
+use adapt::NEVER_LATE;
 use jam_proto::{AudioProps, JitterSize, Sequence};
 
-use super::lateness::{Lateness, PERIODS_MAX};
+use super::lateness::Lateness;
 use super::ring::{Ring, SLOTS, Seen};
 use super::{JitterConfig, JitterStats, Put, Slot};
 
@@ -14,22 +17,6 @@ const PAUSE_GETS: i64 = 128;
 const RESYNC_GETS: u32 = 4;
 /// Periods of the histogram per second.
 const PERIODS_PER_S: i64 = 2;
-/// Windows in periods: right after the start, usually, and at most.
-const WINDOW_START: usize = PERIODS_PER_S as usize;
-const WINDOW_USUAL: usize = 2 * PERIODS_PER_S as usize;
-const WINDOW_MAX: usize = PERIODS_MAX;
-/// The start ends after this many periods; the mixer fades a newcomer in for as long (spec 5.6).
-const START_PERIODS: u32 = 3 * PERIODS_PER_S as u32;
-/// A window that was enlarged is halved again after this many periods without a rise.
-const FORGIVE_PERIODS: u32 = 60 * PERIODS_PER_S as u32;
-/// The first size is announced after this many periods, when a fall right after the start has taken place.
-const ANNOUNCE_FIRST_PERIODS: u32 = 3;
-/// A smaller size is announced when it has held for this many periods.
-const ANNOUNCE_PERIODS: u32 = 5 * PERIODS_PER_S as u32;
-/// How long a due splice waits for a lost block or silence, in halves of a period.
-const PATIENCE_HALF_PERIODS: i64 = 3;
-/// One late block in the window never justifies delay; a second one does.
-const RISE_BLOCKS_MIN: f32 = 1.5;
 /// Gets between two forced changes of the play position.
 const MOVE_GAP_GETS: i64 = 4;
 
@@ -37,7 +24,7 @@ const MOVE_GAP_GETS: i64 = 4;
 ///
 /// Contract: feed every audio datagram to [`put`](Self::put) and call [`get`](Self::get) exactly once per block
 /// period (a tick with two blocks calls it twice). Neither allocates. Nothing a peer sends makes the buffer hold
-/// more than [`memory_bytes`](Self::memory_bytes), which is 24 blocks and about 4 KiB.
+/// more than [`memory_bytes`](Self::memory_bytes), which is 24 blocks and about 3 KiB.
 #[derive(Clone, Debug)]
 pub struct JitterBuffer {
     ring: Ring,
@@ -69,6 +56,8 @@ pub struct JitterBuffer {
     /// The position was set before this get.
     anchored: i64,
     outside: Outside,
+    /// The get before which the last late block arrived, and by how much it was late.
+    last_late: (i64, i64),
 
     lateness: Lateness,
     period_gets: i64,
@@ -153,11 +142,12 @@ impl JitterBuffer {
             gets: 0,
             next: 0,
             played: -1,
-            seen: Seen::starting_at(0),
+            seen: Seen::starting_with(0),
             last_arrival: 0,
             anchored: 0,
             outside: Outside::NONE,
-            lateness: Lateness::new(WINDOW_START),
+            last_late: NEVER_LATE,
+            lateness: Lateness::new(),
             period_gets,
             period_left: period_gets,
             pending: 0,
@@ -229,10 +219,15 @@ impl JitterBuffer {
         self.gets += blocks;
         self.stats.blocks_skipped += blocks as u64;
         if self.phase == Phase::Running {
-            for seq in self.next..self.next + blocks.min(SLOTS as i64) {
+            // Without numbers only what is in the buffer can be passed over.
+            let passed = match self.sequence {
+                Sequence::With => blocks,
+                Sequence::Without => blocks.min(self.seen.newest() + 1 - self.next).max(0),
+            };
+            for seq in self.next..self.next + passed.min(SLOTS as i64) {
                 self.discard(seq);
             }
-            self.next += blocks;
+            self.next += passed;
             self.played = self.next - 1;
         }
         // A pause is a pause of the sender; a long stall of the mixer is none.
@@ -273,7 +268,7 @@ impl JitterBuffer {
     }
 
     /// The size in blocks to show to users, 1..=20: the number set, or for [`JitterSize::Auto`] the smallest manual
-    /// size with the delay and tolerance now in use. It changes seldom: at once upwards, after 5 s downwards.
+    /// size with the delay and tolerance now in use. It changes seldom: at once upwards, after 15 s downwards.
     #[must_use]
     pub fn auto_size(&self) -> u8 {
         match (self.size, self.announced) {
@@ -361,7 +356,7 @@ impl JitterBuffer {
         } else if self.is_manual() || self.sequence == Sequence::Without {
             self.push_out(seq - self.limit() + 1);
         } else if lateness > self.offset() + self.pending {
-            self.consider_rise();
+            self.consider_rise(lateness);
         }
         true
     }
@@ -370,14 +365,14 @@ impl JitterBuffer {
     /// were all concealed, and playing it now costs delay but no further sound.
     fn put_late(&mut self, seq: i64, block: &[u8], lead_us: Option<u32>) -> bool {
         let by = self.next - seq;
-        self.note_lateness(seq, lead_us);
+        let lateness = self.note_lateness(seq, lead_us);
         let fits = seq > self.played && self.seen.newest() - seq < self.limit();
         if self.is_manual() && fits {
             self.next = seq;
             self.pending = 0;
             return self.store_late(seq, block);
         }
-        self.consider_rise();
+        self.consider_rise(lateness);
         if !self.is_manual() && fits && self.pending >= by {
             self.pending -= by;
             self.next = seq;
@@ -421,20 +416,11 @@ impl JitterBuffer {
         self.phase = Phase::Running;
         self.next = seq - self.start_ahead();
         self.played = self.next - 1;
-        self.seen = Seen::starting_at(seq);
-        self.seen.note(seq);
+        self.seen = Seen::starting_with(seq);
         self.anchored = self.gets;
         self.outside = Outside::NONE;
         self.stats.resyncs += 1;
         self.restart_window();
-    }
-
-    fn restart_window(&mut self) {
-        self.pending = 0;
-        self.age = 0;
-        self.since_fall = u32::MAX;
-        self.since_rise = 0;
-        self.lateness.reset(self.offset(), WINDOW_START);
     }
 
     /// Whether nothing has been played since the play position was set.
@@ -492,31 +478,6 @@ impl JitterBuffer {
         if self.ring.take(seq) {
             self.stats.blocks_dropped += 1;
         }
-    }
-
-    /// After a late arrival: is more delay worth its price?
-    fn consider_rise(&mut self) {
-        self.pending = self.pending.max(0);
-        let price = (self.delay_price * self.lateness.arrivals() as f32).max(RISE_BLOCKS_MIN);
-        let limit = self.lateness.fastest() + self.limit() - 1;
-        let rise = self.lateness.rise(self.offset() + self.pending, limit, price);
-        if rise > 0 {
-            self.pending += rise;
-            self.move_from = self.gets;
-            self.note_rise();
-        }
-    }
-
-    fn note_rise(&mut self) {
-        let window = self.lateness.window();
-        if !self.is_starting() && (self.since_fall as usize) < 4 * window {
-            self.lateness.set_window((2 * window).min(WINDOW_MAX));
-        }
-        self.since_rise = 0;
-    }
-
-    const fn is_starting(&self) -> bool {
-        self.age < START_PERIODS
     }
 
     fn find(&mut self) -> Found {
@@ -591,70 +552,5 @@ impl JitterBuffer {
             self.stats.blocks_concealed += 1;
             Found::Lost
         }
-    }
-
-    /// Every half second: is there delay to spare, and is there a size to announce?
-    fn end_period(&mut self) {
-        if self.phase == Phase::Idle {
-            return;
-        }
-        self.lateness.rotate(self.offset());
-        self.age = self.age.saturating_add(1);
-        self.since_rise = self.since_rise.saturating_add(1);
-        self.since_fall = self.since_fall.saturating_add(1);
-        if self.age == START_PERIODS {
-            self.lateness.set_window(WINDOW_USUAL);
-        }
-        if self.is_manual() {
-            return;
-        }
-        if self.since_rise >= FORGIVE_PERIODS && self.lateness.window() > WINDOW_USUAL {
-            self.lateness.set_window(self.lateness.window() / 2);
-            self.since_rise = 0;
-        }
-        self.consider_fall();
-        self.consider_announcing();
-    }
-
-    fn consider_fall(&mut self) {
-        let expected = self.lateness.window() as i64 * self.period_gets;
-        let arrivals = self.lateness.arrivals();
-        if self.pending != 0 || !self.lateness.is_full() || i64::from(arrivals) < expected / 4 {
-            return;
-        }
-        let price = self.delay_price * arrivals as f32 / 2.0;
-        let fall = self.lateness.fall(self.offset(), price);
-        if fall > 0 {
-            // One at a time; half of a large surplus, which only a change of the route or the sender leaves behind.
-            self.pending = -(fall / 2).max(1);
-            let patience = if self.is_starting() { 0 } else { self.period_gets * PATIENCE_HALF_PERIODS / 2 };
-            self.move_from = self.gets + patience;
-            self.since_fall = 0;
-        }
-    }
-
-    fn consider_announcing(&mut self) {
-        if self.age < ANNOUNCE_FIRST_PERIODS {
-            return;
-        }
-        let needed = self.offset() + self.pending - self.lateness.fastest() + 1;
-        let mut needed = needed.max(self.batch).clamp(1, self.auto_size_max) as u8;
-        if let Some(announced) = self.announced {
-            if needed == announced {
-                self.smaller_for = 0;
-                return;
-            }
-            if needed < announced {
-                self.smaller_max = if self.smaller_for == 0 { needed } else { self.smaller_max.max(needed) };
-                self.smaller_for += 1;
-                if self.smaller_for < ANNOUNCE_PERIODS {
-                    return;
-                }
-                needed = self.smaller_max;
-            }
-        }
-        self.smaller_for = 0;
-        self.announced = Some(needed);
-        self.resized = self.announced;
     }
 }

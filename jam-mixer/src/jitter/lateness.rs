@@ -15,7 +15,7 @@ const WANDER: i64 = 2;
 /// time. Blocks that never arrive are not in here, so loss cannot be taken for lateness.
 ///
 /// Time is cut into periods (half a second each); the window is the current period and the last `window` complete
-/// ones. Memory: `(PERIODS_MAX + 1) * 48 * 2` bytes, about 3 KiB.
+/// ones. Memory: `(PERIODS_MAX + 1) * 48 * 2` bytes, under 2 KiB.
 #[derive(Clone, Debug)]
 pub(super) struct Lateness {
     /// Lateness of level 0.
@@ -28,22 +28,27 @@ pub(super) struct Lateness {
     complete: usize,
     /// Complete periods that count.
     window: usize,
-    /// Sum of the current period and the window.
+    /// Sums of the current period and the window: what a fall is judged by.
     totals: [u32; LEVELS],
+    /// The same over at least `RISE_PERIODS`: what a rise is judged by.
+    long: [u32; LEVELS],
 }
 
 /// The longest window, in periods.
-pub(super) const PERIODS_MAX: usize = 32;
+pub(super) const PERIODS_MAX: usize = 16;
+/// A rise is judged by at least this many periods: chance brings two rare events close together now and then.
+const RISE_PERIODS: usize = 16;
 
 impl Lateness {
-    pub(super) fn new(window: usize) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             base: 0,
             periods: vec![[0; LEVELS]; PERIODS_MAX + 1].into_boxed_slice(),
             current: 0,
             complete: 0,
-            window: window.min(PERIODS_MAX),
+            window: 1,
             totals: [0; LEVELS],
+            long: [0; LEVELS],
         }
     }
 
@@ -52,6 +57,7 @@ impl Lateness {
         self.base = lateness - CENTRE;
         self.periods.fill([0; LEVELS]);
         self.totals = [0; LEVELS];
+        self.long = [0; LEVELS];
         self.current = 0;
         self.complete = 0;
         self.window = window.min(PERIODS_MAX);
@@ -65,6 +71,7 @@ impl Lateness {
         {
             period[level] += 1;
             self.totals[level] += 1;
+            self.long[level] += 1;
         }
     }
 
@@ -114,6 +121,11 @@ impl Lateness {
         self.totals.iter().sum()
     }
 
+    /// Arrivals that a rise is judged by.
+    pub(super) fn arrivals_long(&self) -> u32 {
+        self.long.iter().sum()
+    }
+
     /// By how many blocks the offset `used` should rise, at most to `limit`.
     ///
     /// A rise by `n` must save at least `n * price` blocks of the window; the rise that saves most beyond its price
@@ -124,7 +136,7 @@ impl Lateness {
         let mut best = 0;
         let mut best_net = 0.0;
         for offset in used + 1..=limit.min(self.base + LEVELS as i64 - 1) {
-            saved += self.count(offset);
+            saved += self.count(&self.long, offset);
             let net = saved as f32 - price * (offset - used) as f32;
             if net > best_net {
                 best_net = net;
@@ -141,7 +153,7 @@ impl Lateness {
         let mut best = 0;
         let mut best_net = 0.0;
         for offset in (self.base..used).rev() {
-            given_up += self.count(offset + 1);
+            given_up += self.count(&self.totals, offset + 1);
             let net = price * (used - offset) as f32 - given_up as f32;
             if net > best_net {
                 best_net = net;
@@ -149,14 +161,18 @@ impl Lateness {
             }
         }
         // Below the fastest block nothing is given up any more only because nothing is left.
-        best.min((used - self.fastest()).max(0))
+        best.min((used - self.fastest_of(&self.totals)).max(0))
     }
 
     /// The lateness of the fastest arrivals: the hundredth part that came earliest is disregarded.
     pub(super) fn fastest(&self) -> i64 {
-        let ignored = self.arrivals() / 100;
+        self.fastest_of(&self.long)
+    }
+
+    fn fastest_of(&self, totals: &[u32; LEVELS]) -> i64 {
+        let ignored = totals.iter().sum::<u32>() / 100;
         let mut below = 0;
-        for (level, &count) in self.totals.iter().enumerate() {
+        for (level, &count) in totals.iter().enumerate() {
             below += count;
             if below > ignored {
                 return self.base + level as i64;
@@ -174,12 +190,8 @@ impl Lateness {
         (lateness - self.base).clamp(0, LEVELS as i64 - 1) as usize
     }
 
-    fn count(&self, lateness: i64) -> u32 {
-        usize::try_from(lateness - self.base)
-            .ok()
-            .and_then(|level| self.totals.get(level))
-            .copied()
-            .unwrap_or(0)
+    fn count(&self, totals: &[u32; LEVELS], lateness: i64) -> u32 {
+        usize::try_from(lateness - self.base).ok().and_then(|level| totals.get(level)).copied().unwrap_or(0)
     }
 
     /// Moves the origin; what leaves the range is added to the outermost level.
@@ -198,13 +210,19 @@ impl Lateness {
 
     fn sum(&mut self) {
         self.totals = [0; LEVELS];
+        self.long = [0; LEVELS];
         let len = self.periods.len();
-        for back in 0..=self.window.min(self.complete) {
-            if let Some(period) = self.periods.get((self.current + len - back) % len) {
-                for (total, &count) in self.totals.iter_mut().zip(period) {
-                    *total += u32::from(count);
-                }
+        for back in 0..=self.window.max(RISE_PERIODS).min(self.complete) {
+            let Some(period) = self.periods.get((self.current + len - back) % len) else { continue };
+            for (total, &count) in self.long.iter_mut().zip(period) {
+                *total += u32::from(count);
             }
+            if back == self.window {
+                self.totals = self.long;
+            }
+        }
+        if self.complete < self.window {
+            self.totals = self.long;
         }
     }
 }
@@ -214,7 +232,7 @@ mod tests {
     use super::*;
 
     fn filled(levels: &[(i64, u32)]) -> Lateness {
-        let mut lateness = Lateness::new(4);
+        let mut lateness = Lateness::new();
         lateness.reset(100, 4);
         for &(level, count) in levels {
             for _ in 0..count {

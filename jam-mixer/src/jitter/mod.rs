@@ -19,7 +19,7 @@
 //! **Automatic size.** The offset rises when that saves at least [`delay_price`](JitterConfig::delay_price) of all
 //! blocks per block of delay, judged after every late block over the last seconds; it falls, by one spliced block,
 //! when the same price says so with half the weight, over a window of 1 s after the start, 2 s later on and up to
-//! 16 s on links where a fall has been regretted. `docs/jitter-buffer.md` has the whole story and measurements.
+//! 8 s on links where a fall has been regretted. `docs/jitter-buffer.md` has the whole story and measurements.
 //!
 //! **Manual size `n`.** No block ever waits longer than `n - 1` block periods; the offset starts in the middle,
 //! late blocks push it towards `n - 1`, and it does not fall by itself. `n` is raised to what a datagram or a tick

@@ -69,12 +69,14 @@ pub(super) struct Seen {
     newest: i64,
     /// Bit `n`: `newest - n` has been received.
     received: u128,
+    /// Bit `n`: `newest - n` belongs to the stream, so that it is lost if it never comes.
+    expected: u128,
 }
 
 impl Seen {
-    /// Starts with `newest`; nothing before it counts as lost.
-    pub(super) const fn starting_at(newest: i64) -> Self {
-        Self { newest: newest - 1, received: u128::MAX }
+    /// A stream of which `first` has been received.
+    pub(super) const fn starting_with(first: i64) -> Self {
+        Self { newest: first, received: 1, expected: 1 }
     }
 
     pub(super) const fn newest(&self) -> i64 {
@@ -86,14 +88,15 @@ impl Seen {
         if seq > self.newest {
             let steps = seq - self.newest;
             self.newest = seq;
+            let missing = self.expected & !self.received;
             if steps >= 128 {
-                let lost = self.received.count_zeros() + (steps - 128) as u32;
                 self.received = 1;
-                return Some(lost);
+                self.expected = u128::MAX;
+                return Some(missing.count_ones() + (steps - 128) as u32);
             }
-            let leaving = self.received >> (128 - steps);
             self.received = (self.received << steps) | 1;
-            return Some(steps as u32 - leaving.count_ones());
+            self.expected = (self.expected << steps) | ((1 << steps) - 1);
+            return Some((missing >> (128 - steps)).count_ones());
         }
         let age = self.newest - seq;
         if age >= 128 {
@@ -133,8 +136,9 @@ mod tests {
 
     #[test]
     fn duplicates_are_recognised_and_losses_counted_once_they_are_old() {
-        let mut seen = Seen::starting_at(10);
-        assert_eq!(seen.note(10), Some(0));
+        let mut seen = Seen::starting_with(10);
+        assert_eq!(seen.note(10), None);
+        assert_eq!(seen.note(9), Some(0), "overtaken by the first");
         assert_eq!(seen.note(13), Some(0));
         assert_eq!(seen.note(11), Some(0), "late, not lost");
         assert_eq!(seen.note(11), None);
