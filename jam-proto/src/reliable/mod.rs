@@ -368,6 +368,20 @@ impl Reliable {
         self.limits.attempts_max = attempts_max;
     }
 
+    /// Chooses the counter of the next message.
+    ///
+    /// Receivers compare only with the message before (spec 1.5), so a jump is legal as long as the next message does
+    /// not repeat number and counter of the last one. A server makes a newcomer prove its address with it.
+    pub const fn set_counter_next(&mut self, counter: u8) {
+        self.counter_next = counter;
+    }
+
+    /// Bytes on the heap: bodies that wait, and the parts of a message that is being put together.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.queue.capacity() * size_of::<Queued>() + self.queue_bytes + self.assembly.memory_bytes()
+    }
+
     /// The peer said that it takes split messages (35 at a server, 34 at a client).
     pub const fn allow_split(&mut self) {
         self.split_allowed = true;

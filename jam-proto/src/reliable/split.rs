@@ -41,6 +41,10 @@ impl Assembly {
         *self = Self::default();
     }
 
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.body.capacity()
+    }
+
     /// Takes the body of one part.
     ///
     /// Two improvements over shipped programs: a part with index 0 always starts over, and the message's number and

@@ -1,0 +1,304 @@
+//! Coming and going: strangers, probes, slots, quarantine (spec 5.3 to 5.5, 10.6).
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::{Admission, Event, LeaveReason, Server, add_reliable, all_ids};
+use crate::channel::Channel;
+use crate::guard::{Loan, LockedOut, host_of};
+use crate::message::{Connectionless, Message, id};
+use crate::responder::Answer;
+use crate::types::ChannelId;
+use crate::wire::{FRAME_OVERHEAD_BYTES, Frame};
+
+/// Bytes of message 20, the only one a newcomer sends on its own.
+const PROPS_BYTES: usize = 19;
+
+/// A newcomer that has been asked to prove its address.
+///
+/// It is asked with message 21 under a counter it cannot guess. Clients answer it whether or not they are connected
+/// already (spec 10.6).
+#[derive(Debug)]
+pub(super) struct Probe {
+    counter: u8,
+    asked: u8,
+    began_at: Instant,
+    /// When to ask again.
+    next_at: Instant,
+    /// Message 20 usually arrives before the acknowledgement; it is processed once there is a channel.
+    props: Option<(u8, [u8; PROPS_BYTES])>,
+}
+
+impl Server {
+    /// A datagram from an address without a channel.
+    pub(super) fn on_stranger(
+        &mut self,
+        now: Instant,
+        src: SocketAddr,
+        bytes: usize,
+        frame: Option<Frame<'_>>,
+    ) {
+        if !self.admits(now, src.ip()) {
+            self.stats.datagrams_denied += 1;
+            return;
+        }
+        self.responder.guard.received(now, src.ip(), bytes);
+        match frame {
+            None => self.on_stranger_audio(now, src),
+            Some(frame) if frame.is_connectionless() => self.on_connectionless(now, src, frame, None),
+            Some(frame) => self.on_stranger_message(now, src, frame),
+        }
+    }
+
+    /// A message without connection, from a channel's address or a stranger's.
+    pub(super) fn on_connectionless(
+        &mut self,
+        now: Instant,
+        src: SocketAddr,
+        frame: Frame<'_>,
+        channel: Option<ChannelId>,
+    ) {
+        if frame.id == id::CLM_DISCONNECTION {
+            self.probes.remove(&src);
+            if let Some(channel) = channel {
+                self.leave(now, channel, LeaveReason::Disconnected);
+            }
+            return;
+        }
+        let answer = self.responder.answer_frame(now, &self.snapshot, src, frame, channel.is_none());
+        if let Answer::Reply(payload) = answer {
+            self.transmit(src, payload);
+        }
+    }
+
+    /// Audio from a stranger is how a client knocks.
+    fn on_stranger_audio(&mut self, now: Instant, src: SocketAddr) {
+        if self.quarantine.get(&src).is_some_and(|until| now < *until) {
+            self.stats.quarantined += 1;
+            return;
+        }
+        if self.responder.guard.is_locked_out(now, src.ip()) {
+            return;
+        }
+        if self.probes.get(&src).is_none() {
+            if !self.has_room_for(src) {
+                self.refuse(now, src);
+                return;
+            }
+            let host = host_of(src.ip());
+            let probed = self.probes.iter().filter(|(addr, _)| host_of(addr.ip()) == host).count();
+            if probed >= self.limits().probes_per_host_max {
+                self.stats.probes_limited += 1;
+                return;
+            }
+            let counter = self.secret.next_u8();
+            let fresh = || Probe { counter, asked: 0, began_at: now, next_at: now, props: None };
+            let (_, evicted) = self.probes.touch_or(src, fresh);
+            self.stats.probes_evicted += u64::from(evicted.is_some());
+        }
+        self.ask(now, src);
+    }
+
+    /// Asks, if it is time to and the stranger has paid for the question with bytes of its own.
+    fn ask(&mut self, now: Instant, src: SocketAddr) {
+        let (attempts_max, interval, lifetime) = {
+            let limits = self.limits();
+            (limits.probe_attempts_max, limits.probe_interval, limits.probe_lifetime)
+        };
+        let Some(probe) = self.probes.get_mut(&src) else { return };
+        if now < probe.next_at {
+            return;
+        }
+        if probe.asked < attempts_max
+            && self.responder.guard.permits_bytes(now, src.ip(), FRAME_OVERHEAD_BYTES, Loan::Never)
+        {
+            self.stats.probed += u64::from(probe.asked == 0);
+            probe.asked += 1;
+            probe.next_at = now + interval;
+            let payload = Message::RequestAudioProps.frame(probe.counter, &mut self.writer);
+            self.transmit(src, payload);
+            self.wake_at(now.checked_add(interval));
+        } else {
+            // An address that has not paid yet asks again with its next datagram.
+            self.wake_at(now.checked_add(lifetime));
+        }
+    }
+
+    pub(super) fn on_probe_timeouts(&mut self, now: Instant) {
+        let (attempts_max, lifetime, interval) = {
+            let limits = self.limits();
+            (limits.probe_attempts_max, limits.probe_lifetime, limits.probe_interval)
+        };
+        let mut due = Vec::new();
+        for (addr, probe) in self.probes.iter_mut() {
+            if now.saturating_duration_since(probe.began_at) >= lifetime {
+                due.push((addr, true));
+            } else if probe.asked > 0 && probe.asked < attempts_max && probe.next_at <= now {
+                due.push((addr, false));
+            }
+        }
+        for (addr, expired) in due {
+            if expired {
+                self.probes.remove(&addr);
+                self.stats.probes_expired += 1;
+                continue;
+            }
+            self.ask(now, addr);
+            if let Some(probe) = self.probes.get_mut(&addr).filter(|probe| probe.next_at <= now) {
+                probe.next_at = now + interval;
+            }
+        }
+    }
+
+    pub(super) fn probe_deadline(&self) -> Option<Instant> {
+        let limits = self.limits();
+        let deadlines = self.probes.iter().flat_map(|(_, probe)| {
+            let asks = probe.asked > 0 && probe.asked < limits.probe_attempts_max;
+            [probe.began_at.checked_add(limits.probe_lifetime), asks.then_some(probe.next_at)]
+        });
+        deadlines.flatten().min()
+    }
+
+    /// A message of a connection from an address that has none: the answer to a probe, or nothing.
+    fn on_stranger_message(&mut self, now: Instant, src: SocketAddr, frame: Frame<'_>) {
+        let Some(probe) = self.probes.get_mut(&src).filter(|probe| probe.asked > 0 || frame.id != id::ACKN)
+        else {
+            self.stats.messages_unconnected += 1;
+            return;
+        };
+        match (frame.id, frame.body) {
+            (id::NETW_TRANSPORT_PROPS, body) => match body.try_into() {
+                Ok(body) => probe.props = Some((frame.counter, body)),
+                Err(_) => self.stats.messages_malformed += 1,
+            },
+            (id::ACKN, body) if *body == id::REQ_NETW_TRANSPORT_PROPS.to_le_bytes() => {
+                if frame.counter == probe.counter {
+                    self.stats.probes_answered += 1;
+                    let props = self.probes.remove(&src).and_then(|probe| probe.props);
+                    self.join(now, src, props);
+                } else {
+                    self.stats.acknowledgements_wrong += 1;
+                    if self.responder.guard.guessed(now, src.ip()) == Err(LockedOut) {
+                        self.stats.locked_out += 1;
+                        self.probes.remove(&src);
+                    }
+                }
+            }
+            _ => self.stats.messages_unconnected += 1,
+        }
+    }
+
+    fn has_room_for(&self, src: SocketAddr) -> bool {
+        let host = host_of(src.ip());
+        let of_host =
+            || self.channels.iter().flatten().filter(|channel| host_of(channel.addr.ip()) == host).count();
+        let per_host_max = self.limits().channels_per_host_max;
+        self.admission == Admission::Open
+            && self.connected() < usize::from(self.config.channels_max())
+            && (per_host_max >= ChannelId::COUNT_MAX || of_host() < per_host_max)
+    }
+
+    /// Tells a newcomer that there is no room, unless that would be too often or too much.
+    fn refuse(&mut self, now: Instant, src: SocketAddr) {
+        if self.responder.guard.permits_refusal(now, src.ip(), FRAME_OVERHEAD_BYTES) {
+            self.stats.refused += 1;
+            let payload = Connectionless::ServerFull.frame(&mut self.writer);
+            self.transmit(src, payload);
+        } else {
+            self.stats.refused_silently += 1;
+        }
+    }
+
+    /// Gives a newcomer the lowest free slot.
+    fn join(&mut self, now: Instant, addr: SocketAddr, props: Option<(u8, [u8; PROPS_BYTES])>) {
+        let free = all_ids().find(|id| self.channel(*id).is_none());
+        let Some(id) = free.filter(|_| self.has_room_for(addr)) else {
+            self.refuse(now, addr);
+            return;
+        };
+        let counter = self.secret.next_u8();
+        let limits = self.config.limits();
+        let wake = now.checked_add(limits.silence_max);
+        let newcomer = Channel::new(id, addr, limits, counter, now);
+        if let Some(slot) = self.channels.get_mut(id.index()) {
+            *slot = Some(newcomer);
+        }
+        self.by_addr.insert(addr, id);
+        self.quarantine.remove(&addr);
+        self.stats.joined += 1;
+        self.wake_at(wake);
+        self.reset_muting(id);
+        let connected = self.connected_count();
+        self.event(Event::Joined { channel: id, addr, connected });
+        self.dirty.snapshot = true;
+        match props {
+            Some((counter, body)) => {
+                self.on_connected_frame(
+                    now,
+                    id,
+                    Frame { id: id::NETW_TRANSPORT_PROPS, counter, body: &body },
+                );
+            }
+            None => self.talk_to(id),
+        }
+    }
+
+    /// A slot changes hands: nobody mutes the new musician, and it mutes nobody (spec 5.3, 5.8).
+    fn reset_muting(&mut self, id: ChannelId) {
+        let muted = self.muted_by_last.get_mut(id.index()).map(std::mem::take).unwrap_or_default();
+        for last in &mut self.muted_by_last {
+            last.set(id, false);
+        }
+        for channel in self.channels.iter_mut().flatten().filter(|channel| channel.id != id) {
+            channel.muted.set(id, false);
+            channel.news.muting.set(id, muted.contains(channel.id));
+        }
+        for other in muted.iter().filter(|other| *other != id) {
+            self.talk_to(other);
+        }
+    }
+
+    /// Frees a slot.
+    pub(super) fn leave(&mut self, now: Instant, id: ChannelId, reason: LeaveReason) {
+        let Some(channel) = self.channels.get_mut(id.index()).and_then(Option::take) else { return };
+        let addr = channel.addr;
+        self.by_addr.remove(&addr);
+        self.dirty.talk.set(id, false);
+        add_reliable(&mut self.stats, &channel);
+        if let Some(last) = self.muted_by_last.get_mut(id.index()) {
+            *last = channel.muted;
+        }
+        *match reason {
+            LeaveReason::Disconnected => &mut self.stats.left_disconnected,
+            LeaveReason::TimedOut => &mut self.stats.left_timed_out,
+            LeaveReason::Unresponsive => &mut self.stats.left_unresponsive,
+            LeaveReason::Restarted => &mut self.stats.left_restarted,
+            LeaveReason::Forged | LeaveReason::Removed | LeaveReason::Banned | LeaveReason::Shutdown => {
+                &mut self.stats.left_removed
+            }
+        } += 1;
+        if reason != LeaveReason::Restarted {
+            let until = now + self.limits().quarantine;
+            let (entry, _) = self.quarantine.touch_or(addr, || until);
+            if let Some(entry) = entry {
+                *entry = until;
+            }
+        }
+        self.dirty.snapshot = true;
+        self.dirty.list = true;
+        let connected = self.connected_count();
+        self.event(Event::Left { channel: id, addr, reason, connected });
+    }
+
+    /// As [`Server::leave`], and the client is told.
+    pub(super) fn remove(&mut self, now: Instant, id: ChannelId, reason: LeaveReason) {
+        let Some(addr) = self.channel(id).map(|channel| channel.addr) else { return };
+        let payload = Connectionless::Disconnection.frame(&mut self.writer);
+        self.transmit(addr, payload);
+        self.leave(now, id, reason);
+    }
+
+    fn connected_count(&self) -> u8 {
+        u8::try_from(self.connected()).unwrap_or(u8::MAX)
+    }
+}
