@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use jam_proto::tables::Quality;
+use jam_proto::audio::Quality;
 use jam_proto::{AudioProps, BlockCodec, BlockFactor, JitterSize, Layout, Sequence};
 
 use crate::impair::Impairment;

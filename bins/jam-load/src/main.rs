@@ -18,7 +18,6 @@ mod process;
 mod reference;
 mod report;
 mod run;
-mod session;
 mod signal;
 mod socket;
 mod stream;

@@ -127,7 +127,7 @@ pub(crate) fn sweep_datagram(props: &AudioProps) -> u64 {
 #[cfg(test)]
 mod tests {
     use jam_mixer::codec::Encode as _;
-    use jam_proto::tables::Quality;
+    use jam_proto::audio::Quality;
     use jam_proto::{BlockCodec, BlockFactor, Layout, Sequence};
 
     use super::*;
@@ -173,9 +173,9 @@ mod tests {
                 (BlockFactor::Two, 3, 16_500_002),
             ] {
                 let histogram = round_trip(quality, factor, ticks);
-                assert!(histogram.count() >= 2, "{quality} {factor:?} {ticks}");
+                assert!(histogram.count() >= 2, "{quality:?} {factor:?} {ticks}");
                 let got = histogram.percentile(1.0).unwrap();
-                assert!(got.abs_diff(wanted) < wanted / 50, "{quality} {factor:?} {ticks} {got}");
+                assert!(got.abs_diff(wanted) < wanted / 50, "{quality:?} {factor:?} {ticks} {got}");
             }
         }
     }

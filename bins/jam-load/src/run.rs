@@ -5,7 +5,8 @@ use std::net::{SocketAddr, ToSocketAddrs as _, UdpSocket};
 use std::time::{Duration, Instant};
 
 use jam_proto::AudioProps;
-use jam_proto::message::Connectionless;
+use jam_proto::client::ClientConfig;
+use jam_proto::message::{ChannelInfo, City, Connectionless, Name};
 use jam_proto::rng::Rng;
 use jam_proto::wire::FrameWriter;
 
@@ -17,7 +18,6 @@ use crate::musician::Musician;
 use crate::probe::{Recording, sweep_datagram};
 use crate::process::{Server, Usage};
 use crate::reference::{self, Reference};
-use crate::session::Session;
 use crate::signal::Loop;
 use crate::socket::Sockets;
 use crate::stream::StreamStats;
@@ -144,8 +144,15 @@ impl Band {
                 1 => Some(Recording::new(LISTENER_DATAGRAMS)),
                 _ => None,
             };
-            let session = Session::new(props, args.jitbuf, format!("load {n}"));
-            musicians.push(Musician::new(&props, session, music.map_err(io::Error::other)?, recording));
+            let music = music.map_err(io::Error::other)?;
+            let mut config = ClientConfig::new(props);
+            config.jitter_size = args.jitbuf;
+            config.info = ChannelInfo {
+                name: Name::cut(&format!("load {n}")),
+                city: City::cut("jam-load"),
+                ..ChannelInfo::default()
+            };
+            musicians.push(Musician::new(props, config, address, music, recording, now()));
         }
         let samples = (props.codec.samples() * props.factor.blocks()) as i64;
         let period_nanos = samples * 1_000_000_000 / 48_000;
@@ -186,8 +193,7 @@ impl Band {
         self.play_for(args.settle)?;
 
         for musician in &mut self.musicians {
-            musician.stream.restart_counting();
-            musician.ping_times = Histogram::default();
+            musician.restart_counting();
         }
         self.sweeps.clear();
         self.own_delay = Histogram::default();
@@ -205,14 +211,14 @@ impl Band {
         let mut streams = StreamStats::default();
         let mut ping = Histogram::default();
         for musician in &mut self.musicians {
-            streams.merge(musician.stream.finish());
+            streams.merge(&musician.finish());
             ping.merge(&musician.ping_times);
         }
         Ok(Measured {
             props: self.props,
             musicians: number,
             joined,
-            refused: self.musicians.iter().filter(|m| m.session.is_refused()).count(),
+            refused: self.musicians.iter().filter(|m| m.is_refused()).count(),
             seconds,
             streams,
             sent,
@@ -243,7 +249,8 @@ impl Band {
         while Nanos::now() < until {
             self.step()?;
             // Not `all`: every musician moves one fader per round.
-            let done = self.musicians.iter_mut().map(Musician::move_faders).fold(true, |all, one| all & one);
+            let done =
+                self.musicians.iter_mut().map(|m| m.move_faders(now())).fold(true, |all, one| all & one);
             if done {
                 break;
             }
@@ -258,8 +265,10 @@ impl Band {
             if Nanos::now() >= ping_at {
                 // Twice a second, as clients do.
                 ping_at = ping_at.plus(Duration::from_millis(500));
-                if let Some(probe) = self.musicians.first_mut() {
-                    probe.send_ping(Nanos::now());
+                let at = Nanos::now();
+                let ping = self.musicians.first_mut().map(|probe| probe.ping(at));
+                if let Some(ping) = ping.filter(|ping| self.network.passes(at, 0, ping)) {
+                    self.sockets.send(0, &ping)?;
                 }
             }
             self.step()?;
@@ -292,7 +301,8 @@ impl Band {
             self.sockets.send(musician, &payload)?;
         }
         let musicians = &mut self.musicians;
-        self.sockets.drain(|n, arrival, payload| musicians[n].on_datagram(arrival, payload))
+        let now = now();
+        self.sockets.drain(|n, arrival, payload| musicians[n].on_datagram(now, arrival, payload))
     }
 
     fn send_audio(&mut self, n: usize) -> io::Result<()> {
@@ -301,6 +311,7 @@ impl Band {
         if n == 0 && number == sweep_datagram(&self.props) {
             self.sweeps.push(at);
         }
+        let Some(datagram) = datagram else { return Ok(()) };
         self.sent += 1;
         if self.network.passes(at, n, datagram) {
             self.sockets.send(n, datagram)?;
@@ -317,15 +328,14 @@ impl Band {
         Ok(())
     }
 
-    /// Everybody says goodbye three times, as clients do.
+    /// Everybody says goodbye, and once more a little later, as clients do.
     fn leave(&mut self) -> io::Result<()> {
-        for _ in 0..3 {
-            for n in 0..self.started {
-                let farewell = self.musicians[n].session.farewell();
-                self.sockets.send(n, &farewell)?;
-            }
-            Nanos::now().plus(Duration::from_millis(50)).sleep_until();
-            self.sockets.drain(|_, _, _| ())?;
+        for musician in &mut self.musicians {
+            musician.leave(now());
+        }
+        let until = Nanos::now().plus(Duration::from_millis(200));
+        while Nanos::now() < until {
+            self.step()?;
         }
         Ok(())
     }

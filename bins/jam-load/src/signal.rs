@@ -113,7 +113,7 @@ pub(crate) fn find_sweep(pcm: &[f64]) -> Option<(usize, f64)> {
 #[cfg(test)]
 mod tests {
     use jam_mixer::codec::Decode as _;
-    use jam_proto::tables::Quality;
+    use jam_proto::audio::Quality;
     use jam_proto::{BlockCodec, BlockFactor, Layout, Sequence};
 
     use super::*;
@@ -160,8 +160,8 @@ mod tests {
                 let props = props(codec, layout, quality);
                 let pcm = decode(&props, &Loop::sweep(&props, 40).unwrap());
                 let (at, match_) = find_sweep(&pcm).unwrap();
-                assert!(at.abs_diff(sweep_start(&props) + delay) <= 1, "{codec:?} {quality} {at}");
-                assert!(match_ > 0.8, "{codec:?} {quality} {match_}");
+                assert!(at.abs_diff(sweep_start(&props) + delay) <= 1, "{codec:?} {quality:?} {at}");
+                assert!(match_ > 0.8, "{codec:?} {quality:?} {match_}");
             }
         }
     }

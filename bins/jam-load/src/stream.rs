@@ -1,6 +1,6 @@
 //! What one musician receives: counts, gaps and timing of the audio datagrams.
 
-use jam_proto::{AudioProps, Sequence};
+use jam_proto::AudioProps;
 
 use crate::clock::Nanos;
 use crate::histogram::Histogram;
@@ -45,6 +45,7 @@ impl StreamStats {
 pub(crate) struct Stream {
     props: AudioProps,
     stats: StreamStats,
+    wrong_size_before: u64,
     /// Position of the newest datagram, counted in datagrams since the start.
     newest: Option<i64>,
     /// The sequence byte of that datagram's first block.
@@ -62,6 +63,7 @@ impl Stream {
         Self {
             props,
             stats: StreamStats::default(),
+            wrong_size_before: 0,
             newest: None,
             sequence: 0,
             last_arrival: None,
@@ -71,24 +73,21 @@ impl Stream {
         }
     }
 
-    /// Forgets what was counted, not where the stream stands.
-    pub(crate) fn restart_counting(&mut self) {
+    /// Forgets what was counted, not where the stream stands. The client counts datagrams of a wrong size.
+    pub(crate) fn restart_counting(&mut self, wrong_size: u64) {
         self.stats = StreamStats::default();
+        self.wrong_size_before = wrong_size;
         self.offsets.clear();
         self.window_start = None;
     }
 
-    /// One audio datagram, stamped by the kernel. Returns its position, counted in datagrams, if it is in order.
+    /// One audio datagram of the stream's format, stamped by the kernel. Returns its position, counted in datagrams, if it is in order.
     pub(crate) fn on_audio(&mut self, arrival: Nanos, datagram: &[u8]) -> Option<i64> {
-        if datagram.len() != self.props.datagram_bytes() || self.props.sequence == Sequence::Without {
-            self.stats.wrong_size += 1;
-            return None;
-        }
+        let sequence = *datagram.get(self.props.wire_block_bytes() - 1)?;
         self.stats.received += 1;
         if let Some(last) = self.last_arrival.replace(arrival) {
             self.stats.gaps.add(arrival.since(last));
         }
-        let sequence = datagram[self.props.wire_block_bytes() - 1];
         let blocks = self.props.factor.blocks() as i64;
         let (position, in_order) = match self.newest {
             None => (0, true),
@@ -128,9 +127,9 @@ impl Stream {
     }
 
     /// The counts since the last restart.
-    pub(crate) fn finish(&mut self) -> &StreamStats {
+    pub(crate) fn finish(&mut self, wrong_size: u64) -> StreamStats {
         self.close_window();
-        &self.stats
+        StreamStats { wrong_size: wrong_size - self.wrong_size_before, ..self.stats.clone() }
     }
 
     pub(crate) fn received(&self) -> u64 {
@@ -140,7 +139,7 @@ impl Stream {
 
 #[cfg(test)]
 mod tests {
-    use jam_proto::{BlockCodec, BlockFactor, Layout};
+    use jam_proto::{BlockCodec, BlockFactor, Layout, Sequence};
 
     use super::*;
 
@@ -167,7 +166,7 @@ mod tests {
         for &(micros, sequence) in arrivals {
             stream.on_audio(Nanos(micros * 1000), &datagram(&props, sequence));
         }
-        stream.finish().clone()
+        stream.finish(0)
     }
 
     #[test]
@@ -191,9 +190,13 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_size_is_no_audio() {
-        let mut stream = Stream::new(props(BlockFactor::One));
-        assert_eq!(stream.on_audio(Nanos(0), &[0; 9]), None);
-        assert_eq!(stream.finish().wrong_size, 1);
+    fn what_was_counted_before_the_restart_is_left_out() {
+        let props = props(BlockFactor::One);
+        let mut stream = Stream::new(props);
+        stream.on_audio(Nanos(0), &datagram(&props, 0));
+        stream.restart_counting(5);
+        assert_eq!(stream.on_audio(Nanos(5_333_000), &datagram(&props, 2)), Some(2));
+        let stats = stream.finish(7);
+        assert_eq!((stats.received, stats.lost, stats.wrong_size), (1, 1, 2));
     }
 }

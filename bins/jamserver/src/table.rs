@@ -1,7 +1,7 @@
 //! The options of `jamserver`: this table is the only place where one is defined.
 
 use crate::options::{Foreign, ForeignDef, Kind, OptionDef, Table};
-use crate::settings::{DirectoryChoice, ListFilter, Network, ServerInfo};
+use crate::settings::{self, DirectoryChoice, Network, ServerInfo};
 
 /// The options of `jamserver` itself.
 pub(crate) const SERVER: Table =
@@ -198,7 +198,7 @@ const OPTIONS: &[OptionDef] = &[
     OptionDef {
         key: "listfilter",
         short: Some('f'),
-        kind: Kind::Checked { name: "ITEM;ITEM", check: ListFilter::check },
+        kind: Kind::Checked { name: "ITEM;ITEM", check: settings::check_list_filter },
         group: DIRECTORY,
         help: "A directory accepts only servers with these IP addresses; [x.y.z] sets the oldest version accepted.",
         ..BLANK

@@ -30,7 +30,7 @@ impl Kind {
     pub(crate) fn placeholder(&self) -> String {
         match self {
             Self::Flag => String::new(),
-            Self::Number { name, words, .. } if words.is_empty() => (*name).to_owned(),
+            Self::Number { name, words: [], .. } => (*name).to_owned(),
             Self::Number { name, words, .. } => format!("{}|{name}", words.join("|")),
             Self::Choice(words) => words.join("|"),
             Self::Text { name } | Self::List { name, .. } | Self::Checked { name, .. } => (*name).to_owned(),

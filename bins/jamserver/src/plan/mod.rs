@@ -8,7 +8,7 @@ mod table;
 
 pub(crate) use rate::Rate;
 
-use jam_proto::tables::Quality;
+use jam_proto::audio::Quality;
 use jam_proto::{AudioProps, BlockCodec, BlockFactor, Layout, Sequence};
 
 use crate::options::{OptionError, Values};
@@ -26,6 +26,19 @@ const BUFFERS: [(u32, BlockCodec, BlockFactor); 3] = [
     (128, BlockCodec::Opus, BlockFactor::One),
     (256, BlockCodec::Opus, BlockFactor::Two),
 ];
+
+/// All qualities, from small to large.
+const QUALITIES: [Quality; 4] = [Quality::Low, Quality::Normal, Quality::High, Quality::Raw];
+
+/// The word for a quality in options and tables.
+const fn quality_name(quality: Quality) -> &'static str {
+    match quality {
+        Quality::Low => "low",
+        Quality::Normal => "normal",
+        Quality::High => "high",
+        Quality::Raw => "raw",
+    }
+}
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -135,7 +148,7 @@ impl Question {
         let mut rows = Vec::new();
         for (buffer, codec, factor) in BUFFERS {
             for layout in [Layout::Mono, Layout::Stereo] {
-                for quality in Quality::ALL {
+                for quality in QUALITIES {
                     let block_bytes = quality.block_bytes(codec, layout);
                     let props = AudioProps { codec, layout, block_bytes, factor, sequence: Sequence::With };
                     let row = self.row(buffer, quality, &props);
@@ -168,7 +181,7 @@ impl Question {
 
     fn is_wanted(&self, row: &Row) -> bool {
         let agrees = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|w| w == is);
-        agrees(&self.quality, row.quality.name())
+        agrees(&self.quality, quality_name(row.quality))
             && agrees(&self.channels, row.channels())
             && agrees(&self.buffer, &row.buffer.to_string())
     }
@@ -223,7 +236,7 @@ mod tests {
         let rows = question(1_000_000, 10_000_000, 5).rows();
         let ours: Vec<_> = rows
             .iter()
-            .map(|r| (r.buffer, r.channels(), r.quality.name(), r.bits / 1000, r.line_bits / 1000))
+            .map(|r| (r.buffer, r.channels(), quality_name(r.quality), r.bits / 1000, r.line_bits / 1000))
             .collect();
         assert_eq!(ours, table);
     }
@@ -233,7 +246,7 @@ mod tests {
         let rows = question(1_000_000, 10_000_000, 5).rows();
         let row = rows
             .iter()
-            .find(|r| (r.buffer, r.channels(), r.quality.name()) == (256, "mono", "normal"))
+            .find(|r| (r.buffer, r.channels(), quality_name(r.quality)) == (256, "mono", "normal"))
             .unwrap();
         assert_eq!((row.up_max, row.down_max, row.musicians_max(), row.limit()), (5, 55, 5, "upload"));
         assert_eq!((row.line_musicians_max(), row.verdict(5)), (3, Verdict::Tight));

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Question, Row, Verdict};
+use super::{Question, Row, Verdict, quality_name};
 
 /// The answer for people.
 pub(super) fn text(question: &Question, rows: &[Row]) -> String {
@@ -24,7 +24,7 @@ pub(super) fn text(question: &Question, rows: &[Row]) -> String {
             "{:>7}  {:<8}  {:<7} {:>6} {:>11} {:>6} {:>9}  {:<8} {verdict:>6}",
             row.buffer,
             row.channels(),
-            row.quality,
+            quality_name(row.quality),
             row.bits / 1000,
             row.line_bits / 1000,
             row.musicians_max(),
@@ -75,7 +75,7 @@ fn describe(row: &Row) -> String {
         "{} samples, {}, {} quality: {} kbit/s each way per musician with DSL, up to {}",
         row.buffer,
         row.channels(),
-        row.quality,
+        quality_name(row.quality),
         row.line_bits / 1000,
         row.line_musicians_max()
     )
@@ -89,7 +89,7 @@ pub(super) fn json(question: &Question, rows: &[Row]) -> String {
             serde_json::json!({
                 "buffer_samples": row.buffer,
                 "channels": row.channels(),
-                "quality": row.quality.name(),
+                "quality": quality_name(row.quality),
                 "bits_per_second": row.bits,
                 "bits_per_second_dsl": row.line_bits,
                 "musicians_max": row.musicians_max(),

@@ -1,4 +1,4 @@
-//! Which directory, and whom a directory accepts (spec 6).
+//! Which directory (spec 6).
 
 use std::fmt;
 use std::net::IpAddr;
@@ -112,49 +112,6 @@ impl fmt::Display for HostPort {
     }
 }
 
-/// Whom a directory accepts (spec 6.4).
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct ListFilter {
-    /// Servers with these addresses; empty means all.
-    pub(crate) addresses: Vec<IpAddr>,
-    /// The oldest version.
-    pub(crate) version_min: Option<[u32; 3]>,
-}
-
-impl ListFilter {
-    pub(crate) fn check(text: &str) -> Result<(), String> {
-        text.parse::<Self>().map(drop)
-    }
-}
-
-impl FromStr for ListFilter {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let mut filter = Self::default();
-        for item in text.split(';').map(str::trim).filter(|item| !item.is_empty()) {
-            match item.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-                Some(version) => {
-                    let version = numbers(version)
-                        .ok_or_else(|| format!("\"{item}\" is not a version in brackets such as [3.8.0]"))?;
-                    filter.version_min = Some(version);
-                }
-                None => {
-                    let address = item.parse().map_err(|_| format!("\"{item}\" is not an IP address"))?;
-                    filter.addresses.push(address);
-                }
-            }
-        }
-        Ok(filter)
-    }
-}
-
-fn numbers(version: &str) -> Option<[u32; 3]> {
-    let mut parts = version.split('.').map(str::parse);
-    let numbers = [parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?];
-    parts.next().is_none().then_some(numbers)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,14 +144,5 @@ mod tests {
         for text in ["host:", "host:0", "host:70000", "::1", "[::1", "a b", "[::1]x"] {
             assert!(text.parse::<DirectoryChoice>().is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn filters_hold_addresses_and_one_version() {
-        let filter: ListFilter = "192.0.2.1; [3.8.0];192.0.2.9".parse().unwrap();
-        assert_eq!(filter.addresses.len(), 2);
-        assert_eq!(filter.version_min, Some([3, 8, 0]));
-        assert!("[3.8]".parse::<ListFilter>().is_err());
-        assert!("host.example".parse::<ListFilter>().is_err());
     }
 }

@@ -4,6 +4,11 @@ mod directory;
 mod network;
 mod server_info;
 
-pub(crate) use directory::{DirectoryChoice, ListFilter};
+pub(crate) use directory::DirectoryChoice;
 pub(crate) use network::Network;
 pub(crate) use server_info::ServerInfo;
+
+/// Checks what `--listfilter` says.
+pub(crate) fn check_list_filter(text: &str) -> Result<(), String> {
+    text.parse::<jam_proto::directory::ListFilter>().map(drop).map_err(|e| e.to_string())
+}
