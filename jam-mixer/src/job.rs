@@ -20,6 +20,9 @@ pub trait Executor: Send {
     /// Jobs worth making of the work at hand: the number of threads that can run at once, the caller's included.
     fn width(&self) -> usize;
 
+    /// Tells how much of a tick is spent working, 0 to 1 and beyond: a pool need not wake anybody for little work.
+    fn adapt(&mut self, _share: f32) {}
+
     /// Runs all jobs.
     fn run(&mut self, jobs: &mut Vec<Box<dyn Job>>);
 }

@@ -15,3 +15,12 @@ pub mod tap;
 
 mod mix;
 mod pcm;
+
+mod clock;
+mod load;
+pub mod server;
+#[cfg(feature = "tokio")]
+pub mod tokio;
+pub use job::Inline;
+pub use load::OverloadConfig;
+pub use server::{JamConfig, JamServer, Output};

@@ -13,6 +13,12 @@ use std::thread::{self, JoinHandle};
 /// The most workers a pool has. One room needs five or six at most.
 pub const WORKERS_MAX: usize = 64;
 
+/// Another thread joins above this share of a tick, and leaves below that one.
+const ADD_ABOVE: f32 = 0.5;
+const LEAVE_BELOW: f32 = 0.2;
+/// Ticks between two changes.
+const STEADY_TICKS: u32 = 375;
+
 type Done = (Box<dyn Job>, thread::Result<()>);
 
 /// A fixed number of parked threads. The calling thread works too.
@@ -21,6 +27,10 @@ type Done = (Box<dyn Job>, thread::Result<()>);
 #[derive(Debug)]
 pub struct Pool {
     workers: Vec<Worker>,
+    /// Threads in use, the caller's included.
+    width: usize,
+    /// Calls of `adapt` since the width changed.
+    since_change: u32,
 }
 
 impl Pool {
@@ -30,10 +40,19 @@ impl Pool {
     ///
     /// What the operating system says if it cannot start a thread.
     pub fn new(workers: usize) -> io::Result<Self> {
+        Self::with_start(workers, || {})
+    }
+
+    /// As [`Pool::new`]; each thread calls `start` first, for instance to ask for real-time priority.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pool::new`].
+    pub fn with_start(workers: usize, start: impl Fn() + Clone + Send + 'static) -> io::Result<Self> {
         (0..workers.min(WORKERS_MAX))
-            .map(Worker::start)
+            .map(|number| Worker::start(number, start.clone()))
             .collect::<io::Result<_>>()
-            .map(|workers| Self { workers })
+            .map(|workers| Self { workers, width: 1, since_change: 0 })
     }
 
     /// The number of worker threads, without the caller's.
@@ -45,7 +64,22 @@ impl Pool {
 
 impl Executor for Pool {
     fn width(&self) -> usize {
-        self.workers.len() + 1
+        self.width
+    }
+
+    fn adapt(&mut self, share: f32) {
+        // Another thread joins when the ones in use are half busy, and leaves well below that, so that it does not
+        // flutter. `share` is of the time, whatever the number of threads.
+        let most = self.workers.len() + 1;
+        self.since_change += 1;
+        if self.since_change < STEADY_TICKS {
+        } else if share > ADD_ABOVE && self.width < most {
+            self.width += 1;
+            self.since_change = 0;
+        } else if share < LEAVE_BELOW && self.width > 1 {
+            self.width -= 1;
+            self.since_change = 0;
+        }
     }
 
     fn run(&mut self, jobs: &mut Vec<Box<dyn Job>>) {
@@ -81,10 +115,11 @@ struct Worker {
 }
 
 impl Worker {
-    fn start(number: usize) -> io::Result<Self> {
+    fn start(number: usize, begin: impl FnOnce() + Send + 'static) -> io::Result<Self> {
         let (jobs, inbox) = sync_channel::<Box<dyn Job>>(1);
         let (outbox, done) = sync_channel::<Done>(1);
         let thread = thread::Builder::new().name(format!("mix-{number}")).spawn(move || {
+            begin();
             while let Ok(mut job) = inbox.recv() {
                 let result = run_caught(job.as_mut());
                 if outbox.send((job, result)).is_err() {

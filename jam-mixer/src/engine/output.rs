@@ -145,7 +145,9 @@ impl EngineStats {
 }
 
 impl<C: Codec> Engine<C> {
-    pub(super) fn lend(&self) -> Tick<'_> {
+    /// The newest tick once more, as long as nothing else was called.
+    #[must_use]
+    pub fn last_tick(&self) -> Tick<'_> {
         Tick {
             datagrams: AudioDatagrams { places: self.datagrams.iter(), wire: &self.wire },
             levels: self.levels_due.then_some(&self.levels),

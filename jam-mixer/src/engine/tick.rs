@@ -37,7 +37,7 @@ impl<C: Codec> Engine<C> {
         self.stats.add(&self.report);
         self.stats.forks = self.groups.forks;
         self.stats.merges = self.groups.merges;
-        self.lend()
+        self.last_tick()
     }
 
     /// Lets `ticks` pass without audio after a stall: buffers advance, sequence numbers too, so delay does not grow.

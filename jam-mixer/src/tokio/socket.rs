@@ -148,6 +148,16 @@ const BATCH: usize = 64;
 
 type Batch<'a> = smallvec::SmallVec<[(SocketAddr, &'a [u8]); BATCH]>;
 
+/// The IPv4 address that this machine uses towards the Internet. Nothing is sent to find it out.
+pub(super) fn outward_address() -> Option<Ipv4Addr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect((Ipv4Addr::new(1, 1, 1, 1), 9)).ok()?;
+    match socket.local_addr().ok()?.ip() {
+        IpAddr::V4(ip) => Some(ip),
+        IpAddr::V6(_) => None,
+    }
+}
+
 fn open_one(addr: SocketAddr, traffic_class: u8) -> Result<UdpSocket, BindError> {
     let open = || -> io::Result<UdpSocket> {
         let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;

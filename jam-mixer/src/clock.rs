@@ -1,0 +1,105 @@
+//! When the ticks of a jam are due.
+
+use std::time::{Duration, Instant};
+
+/// Absolute deadlines computed from the tick's number, so that rounding never accumulates to a drift.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TickClock {
+    start: Instant,
+    samples: u64,
+    /// The number of the tick that is due next.
+    next: u64,
+}
+
+/// What to do now.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Due {
+    /// Ticks that are given up: time that passed while the server did not run.
+    pub(crate) skip: u64,
+    /// Ticks to run now, back to back.
+    pub(crate) run: u64,
+}
+
+/// After a stall so many missed ticks are made up for; the others are skipped, so that delay does not pile up.
+const CATCH_UP: u64 = 2;
+
+impl TickClock {
+    /// The first tick is due at `start`.
+    pub(crate) const fn new(start: Instant, samples: usize) -> Self {
+        Self { start, samples: samples as u64, next: 0 }
+    }
+
+    /// The length of one tick, rounded.
+    pub(crate) const fn period(samples: usize) -> Duration {
+        offset(1, samples as u64)
+    }
+
+    /// When the next tick is due.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.start + offset(self.next, self.samples)
+    }
+
+    /// Takes the ticks that are due at `now`.
+    pub(crate) fn take(&mut self, now: Instant) -> Due {
+        if now < self.deadline() {
+            return Due::default();
+        }
+        let nanos = now.duration_since(self.start).as_nanos();
+        // The last tick k with offset(k) <= now, exactly: offset is floor(k * samples * 62,500 / 3).
+        let last = ((3 * nanos + 2) / (u128::from(self.samples) * 62_500)) as u64;
+        let due = last.saturating_sub(self.next) + 1;
+        self.next += due;
+        Due { skip: due.saturating_sub(CATCH_UP), run: due.min(CATCH_UP) }
+    }
+}
+
+/// The time from the start to tick `k`: a sample lasts 62,500 / 3 ns at 48 kHz.
+const fn offset(k: u64, samples: u64) -> Duration {
+    let nanos = k as u128 * samples as u128 * 62_500 / 3;
+    Duration::new((nanos / 1_000_000_000) as u64, (nanos % 1_000_000_000) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[expect(clippy::disallowed_methods, reason = "any instant will do as origin of virtual time")]
+    fn origin() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn a_day_of_ticks_does_not_drift() {
+        let start = origin();
+        let mut clock = TickClock::new(start, 128);
+        clock.next = 24 * 3600 * 375;
+        assert_eq!(clock.deadline(), start + Duration::from_secs(24 * 3600));
+    }
+
+    #[test]
+    fn every_deadline_is_due_exactly_when_it_says() {
+        for samples in [64, 128] {
+            let start = origin();
+            let mut clock = TickClock::new(start, samples);
+            for _ in 0..5000 {
+                let deadline = clock.deadline();
+                if deadline > start {
+                    assert_eq!(clock.take(deadline - Duration::from_nanos(1)), Due::default());
+                }
+                assert_eq!(clock.take(deadline), Due { skip: 0, run: 1 });
+                assert!(clock.deadline() > deadline);
+            }
+        }
+    }
+
+    #[test]
+    fn after_a_stall_two_ticks_run_and_the_others_are_skipped() {
+        let start = origin();
+        let mut clock = TickClock::new(start, 128);
+        assert_eq!(clock.take(start), Due { skip: 0, run: 1 });
+        // 40 ms: ticks 1 to 15 have become due.
+        assert_eq!(clock.take(start + Duration::from_millis(40)), Due { skip: 13, run: 2 });
+        assert_eq!(clock.take(start + Duration::from_millis(40)), Due::default());
+        assert_eq!(clock.deadline(), start + offset(16, 128));
+    }
+}

@@ -1,0 +1,166 @@
+//! The audio thread: one loop that receives, mixes and sends.
+//!
+//! Everything that a musician's sound touches happens here, so nothing is handed over, locked or queued on its way.
+//! Between ticks the thread sleeps; it looks at its sockets once in the middle of a tick (pings and messages are
+//! answered within half a tick) and once right before mixing (a datagram that arrived just in time is in the mix).
+
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jam_proto::Input;
+
+use super::priority::{self, Realtime};
+use super::socket::Sockets;
+use super::wait::{Waker, sharpen_timers, sleep_until, wait_for_input};
+use super::{Closing, DriverStats, Notice, Order};
+use crate::codec::Codec;
+use crate::server::{JamServer, Output};
+
+/// Datagrams read in one go before the clock is looked at again; more wait in the kernel's buffer.
+const RECEIVE_MAX: usize = 1024;
+/// Longer datagrams are nothing that a server has use for: messages are at most 563 bytes, audio 4 x 1,276.
+const DATAGRAM_BYTES_MAX: usize = 20_000;
+
+pub(super) struct AudioThread<C: Codec> {
+    pub(super) jam: JamServer<C>,
+    pub(super) sockets: Sockets,
+    pub(super) waker: Waker,
+    pub(super) orders: Receiver<Order>,
+    pub(super) notices: tokio::sync::mpsc::Sender<Notice>,
+    pub(super) realtime: Realtime,
+    pub(super) stats: Arc<Mutex<DriverStats>>,
+    pub(super) local_time: super::LocalClock,
+    pub(super) time_due: Option<Instant>,
+}
+
+impl<C: Codec> AudioThread<C> {
+    /// Runs until it is told to stop, or until nobody can tell it any more.
+    pub(super) fn run(mut self) -> Closing {
+        sharpen_timers();
+        if let Err(denied) = priority::apply(self.realtime) {
+            self.notify(Notice::RealtimeDenied(denied));
+        }
+        let mut own = DriverStats::default();
+        let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
+        loop {
+            let woken = clock();
+            let stopping = self.obey(woken);
+            self.receive(&mut buffer, &mut own);
+            self.tell_time(woken);
+            let ticks = self.jam.ticks();
+            self.jam.handle_input(clock(), Input::Timeout);
+            self.flush(&mut own);
+            if self.jam.ticks() != ticks {
+                let done = clock();
+                self.jam.report_work(done, done.duration_since(woken));
+                self.flush(&mut own);
+            }
+            self.publish(&own);
+            if stopping {
+                let stats = DriverStats { jam: self.jam.stats(), ..own };
+                return Closing { stats, directory: self.jam.directory_text() };
+            }
+            self.wait();
+        }
+    }
+
+    /// Chat lines show the time of day; it is asked for once a minute.
+    fn tell_time(&mut self, now: Instant) {
+        if self.time_due.is_none_or(|due| now >= due) {
+            self.time_due = Some(now + Duration::from_secs(60));
+            self.jam.set_local_time(now, (self.local_time)());
+        }
+    }
+
+    /// Carries out what the owner asked for; `true` if that was to stop.
+    fn obey(&mut self, now: Instant) -> bool {
+        loop {
+            match self.orders.try_recv() {
+                Ok(Order::Command(command, answer)) => {
+                    // The asker may have gone; the command counts all the same.
+                    let _ = answer.send(self.jam.command(now, command));
+                }
+                Ok(Order::DirectoryText(answer)) => drop(answer.send(self.jam.directory_text())),
+                Ok(Order::Resolved(addr)) => self.jam.directory_resolved(now, addr),
+                Ok(Order::Stop) | Err(TryRecvError::Disconnected) => {
+                    self.jam.stop(now);
+                    return true;
+                }
+                Err(TryRecvError::Empty) => return false,
+            }
+        }
+    }
+
+    fn receive(&mut self, buffer: &mut [u8], stats: &mut DriverStats) {
+        for socket in self.sockets.iter() {
+            let now = clock();
+            for _ in 0..RECEIVE_MAX {
+                match socket.recv_from(buffer) {
+                    Ok((bytes, src)) => {
+                        let payload = buffer.get(..bytes).unwrap_or_default();
+                        self.jam.handle_input(now, Input::Datagram { src, payload });
+                        stats.datagrams_received += 1;
+                    }
+                    Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => break,
+                    // Reports about earlier sends and interruptions: the next datagram may be fine.
+                    Err(_) => stats.receive_errors += 1,
+                }
+            }
+        }
+    }
+
+    fn flush(&mut self, stats: &mut DriverStats) {
+        while let Some(output) = self.jam.poll_output() {
+            match output {
+                Output::Transmit(t) => {
+                    stats.datagrams_sent += 1;
+                    stats.send_errors += u64::from(!self.sockets.send(t.dst, &t.payload));
+                }
+                Output::Audio(batch) => {
+                    stats.datagrams_sent += batch.len() as u64;
+                    stats.send_errors += self.sockets.send_batch(batch.iter());
+                }
+                Output::Event(event) => {
+                    if self.notices.try_send(Notice::Event(event)).is_err() {
+                        stats.events_dropped += 1;
+                    }
+                }
+            }
+        }
+    }
+
+    fn notify(&self, notice: Notice) {
+        // Nobody may be listening, and a full queue is no reason to let musicians wait.
+        let _ = self.notices.try_send(notice);
+    }
+
+    fn publish(&self, own: &DriverStats) {
+        // Readers hold the lock for a copy only; if one does just now, the next round publishes.
+        if let Ok(mut shared) = self.stats.try_lock() {
+            *shared = DriverStats { jam: self.jam.stats(), ..*own };
+        }
+    }
+
+    fn wait(&self) {
+        let now = clock();
+        let Some(tick) = self.jam.next_tick() else {
+            wait_for_input(&self.sockets, &self.waker, now, self.jam.poll_timeout());
+            return;
+        };
+        let half = tick.checked_sub(self.jam.tick_period() / 2).unwrap_or(tick);
+        // A tick that works for more than half of its time leaves no room for the look in between.
+        let until = if half > now + Duration::from_micros(100) { half } else { tick };
+        sleep_until(now, until);
+    }
+}
+
+/// A copy of the newest counters.
+pub(super) fn read_stats(shared: &Mutex<DriverStats>) -> DriverStats {
+    *shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the driver owns the clock")]
+pub(super) fn clock() -> Instant {
+    Instant::now()
+}
