@@ -13,14 +13,15 @@ pub mod pool;
 pub mod reference;
 pub mod tap;
 
-mod mix;
-mod pcm;
-
 mod clock;
 mod load;
+mod mix;
+mod pcm;
 pub mod server;
 #[cfg(feature = "tokio")]
 pub mod tokio;
-pub use job::Inline;
+
+pub use engine::Engine;
+pub use job::{Executor, Inline};
 pub use load::OverloadConfig;
-pub use server::{JamConfig, JamServer, Output};
+pub use server::{JamConfig, JamConfigBuilder, JamServer, Output};

@@ -84,9 +84,7 @@ mod tests {
     const PERIOD: Duration = Duration::from_micros(2667);
 
     fn run(load: &mut Load, ticks: usize, work_us: u64, musicians: usize) -> Vec<bool> {
-        (0..ticks)
-            .filter_map(|_| load.report(Duration::from_micros(work_us), PERIOD, musicians))
-            .collect()
+        (0..ticks).filter_map(|_| load.report(Duration::from_micros(work_us), PERIOD, musicians)).collect()
     }
 
     #[test]

@@ -29,3 +29,6 @@ pub use responder::{Answer, Responder, Snapshot};
 pub use server::{Disposition, Server};
 pub use stats::ServerStats;
 pub use types::{AudioProps, BlockCodec, BlockFactor, ChannelId, Gain, JitterSize, Layout, Pan, Sequence};
+
+/// The UDP port of shipped servers (spec 9.1).
+pub const DEFAULT_PORT: u16 = 22_124;

@@ -62,7 +62,6 @@ pub struct JamConfig {
 
 impl JamConfig {
     /// A private server for 10 musicians with ticks of 128 samples.
-    #[must_use]
     pub fn builder() -> JamConfigBuilder {
         JamConfigBuilder {
             protocol: ServerConfig::builder(),

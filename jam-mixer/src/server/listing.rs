@@ -44,7 +44,8 @@ impl Listing {
                     name: protocol.name().clone(),
                     city: protocol.city().clone(),
                 };
-                let config = RegistrarConfig::new(directory, registration.clone(), protocol.version().clone());
+                let config =
+                    RegistrarConfig::new(directory, registration.clone(), protocol.version().clone());
                 let mut registrar = Registrar::new(config);
                 registrar.command(now, RegistrarCommand::Start);
                 Self::Registered(Box::new(registrar), registration)

@@ -3,8 +3,6 @@
 mod api;
 mod config;
 mod listing;
-#[cfg(all(test, feature = "opus-custom"))]
-mod tests;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -268,9 +266,7 @@ impl<C: Codec> JamServer<C> {
             Command::PrivateChat { channel, text } => {
                 self.protocol.command(now, server::Command::PrivateChat { channel, text: &text })
             }
-            Command::Disconnect(channel) => {
-                self.protocol.command(now, server::Command::Disconnect(channel))
-            }
+            Command::Disconnect(channel) => self.protocol.command(now, server::Command::Disconnect(channel)),
             Command::Ban { network, duration } => {
                 self.protocol.command(now, server::Command::Ban { network, duration })
             }

@@ -192,7 +192,11 @@ impl Builder {
         let (orders, inbox) = sync_channel(ORDERS_MAX);
         let (outbox, notices) = mpsc::channel(NOTICES_MAX);
         let stats = Arc::new(Mutex::new(DriverStats::default()));
-        let raw = if config.protocol.has(ServerFeatures::RAW_AUDIO) { RawBlocks::Allowed } else { RawBlocks::Refused };
+        let raw = if config.protocol.has(ServerFeatures::RAW_AUDIO) {
+            RawBlocks::Allowed
+        } else {
+            RawBlocks::Refused
+        };
         let codec = JamCodec::new(OpusCustom::default(), raw);
         let executor = executor(self.threads, self.realtime).map_err(ServeError::Start)?;
         let machine = Machine::new(config, codec, executor, self.seed, thread::clock());
@@ -211,7 +215,13 @@ impl Builder {
             .name("jam-audio".to_owned())
             .spawn(move || audio.run())
             .map_err(ServeError::Start)?;
-        Ok(JamServer { control: Control { orders, waker }, notices, local_addrs, stats, thread: Some(thread) })
+        Ok(JamServer {
+            control: Control { orders, waker },
+            notices,
+            local_addrs,
+            stats,
+            thread: Some(thread),
+        })
     }
 }
 
@@ -371,8 +381,11 @@ impl JamServer {
     pub async fn run_until(mut self, stop: impl Future) -> Result<Closing, ServeError> {
         let mut stop = std::pin::pin!(stop);
         loop {
-            let notice = std::pin::pin!(self.next_notice());
-            match either(stop.as_mut(), notice).await {
+            let next = {
+                let notice = std::pin::pin!(self.next_notice());
+                either(stop.as_mut(), notice).await
+            };
+            match next {
                 Either::Left(_) => return self.stop().await,
                 Either::Right(Some(_)) => {}
                 Either::Right(None) => return Err(ServeError::Ended),
@@ -437,9 +450,8 @@ async fn resolve(host: Arc<str>, control: Control) {
 
 #[expect(clippy::disallowed_methods, reason = "the driver owns the clock")]
 fn utc() -> LocalTime {
-    let seconds = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
+    let seconds =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     LocalTime::from_second_of_day(seconds % 86_400)
 }
 
