@@ -10,11 +10,14 @@ use jam_mixer::codec::{Codec, Decode, Encode, EncoderSettings, OpusCustom};
 const BLOCKS: usize = 250;
 
 fn codec(criterion: &mut Criterion) {
-    for (settings_name, settings) in
-        [("shipped", EncoderSettings::SHIPPED), ("default", EncoderSettings::default())]
-    {
-        let codec = OpusCustom::new(settings).expect("settings in range");
-        let mut group = criterion.benchmark_group(format!("encode_{settings_name}"));
+    let codecs = [
+        ("plain", OpusCustom::plain(EncoderSettings::SHIPPED)),
+        ("shipped_settings", OpusCustom::new(EncoderSettings::SHIPPED)),
+        ("default", OpusCustom::new(EncoderSettings::default())),
+    ];
+    for (name, codec) in codecs {
+        let codec = codec.expect("settings in range");
+        let mut group = criterion.benchmark_group(format!("encode_{name}"));
         for stream in STREAMS {
             let spec = stream.spec;
             let pcm = signal::music(spec.codec.samples() * BLOCKS, spec.layout, 1);
@@ -29,7 +32,10 @@ fn codec(criterion: &mut Criterion) {
     }
 
     let codec = OpusCustom::default();
-    for (what, lost_of_ten) in [("decode", 0), ("decode_and_lose_one_of_ten", 1)] {
+    let plain = OpusCustom::plain(EncoderSettings::SHIPPED).expect("settings in range");
+    for (what, codec, lost_of_ten) in
+        [("decode_plain", &plain, 0), ("decode", &codec, 0), ("decode_and_lose_one_of_ten", &codec, 1)]
+    {
         let mut group = criterion.benchmark_group(what);
         for stream in STREAMS {
             let spec = stream.spec;

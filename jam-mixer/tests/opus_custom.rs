@@ -357,3 +357,57 @@ proptest! {
         }
     }
 }
+
+/// The tuned builds against the library as its own build files make it.
+#[cfg(feature = "plain-opus")]
+mod against_plain {
+    use jam_mixer::codec::EncoderSettings;
+
+    use super::*;
+
+    #[test]
+    fn decoders_agree_within_one_unit() {
+        let (mut samples, mut different) = (0, 0);
+        for spec in shipped().chain(odd_sizes()) {
+            let pcm = music(spec.codec.samples() * 500, spec.layout, 7);
+            let plain = OpusCustom::plain(EncoderSettings::SHIPPED).unwrap();
+            let mut encoder = plain.encoder(spec).unwrap();
+            let mut theirs = plain.decoder(spec).unwrap();
+            let baseline = OpusCustom::baseline(EncoderSettings::SHIPPED).unwrap();
+            let mut ours = [OpusCustom::default(), baseline].map(|codec| codec.decoder(spec).unwrap());
+            let mut block = vec![0; usize::from(spec.block_bytes)];
+            let mut want = vec![0; spec.pcm_len()];
+            let mut got = want.clone();
+            for pcm in pcm.chunks_exact(spec.pcm_len()) {
+                encoder.encode(pcm, &mut block).unwrap();
+                theirs.decode(Some(&block), &mut want).unwrap();
+                for ours in &mut ours {
+                    ours.decode(Some(&block), &mut got).unwrap();
+                    for (got, want) in got.iter().zip(&want) {
+                        assert!(got.abs_diff(*want) <= 1, "{spec:?}: {got} instead of {want}");
+                        samples += 1;
+                        different += u64::from(got != want);
+                    }
+                }
+            }
+        }
+        assert!(different * 100 < samples, "{different} of {samples} samples differ by one");
+    }
+
+    #[test]
+    fn encoders_sound_alike() {
+        for spec in shipped() {
+            let pcm = music(spec.codec.samples() * 1_000, spec.layout, 8);
+            let delay = spec.pcm_len();
+            let snr = |codec: OpusCustom| {
+                let heard = round_trip(&codec, spec, &pcm);
+                snr_db(&pcm[..pcm.len() - delay], &heard[delay..])
+            };
+            let plain = snr(OpusCustom::plain(EncoderSettings::SHIPPED).unwrap());
+            for codec in [OpusCustom::new, OpusCustom::baseline] {
+                let ours = snr(codec(EncoderSettings::SHIPPED).unwrap());
+                assert!((plain - ours).abs() < 0.05, "{spec:?}: {ours:.3} dB instead of {plain:.3} dB");
+            }
+        }
+    }
+}

@@ -32,29 +32,183 @@ macro_rules! opaque {
 }
 opaque!(CMode, CEncoder, CDecoder);
 
-/// Declares functions under their private names, which carry this package's version (`build/celt.rs`).
-macro_rules! private_names {
-    ($(fn $name:ident($($args:tt)*) $(-> $ret:ty)?;)*) => {
-        unsafe extern "C" {$(
-            #[link_name = concat!("jam_mixer_", env!("JAM_MIXER_SYMBOL_VERSION"), "_", stringify!($name))]
-            fn $name($($args)*) $(-> $ret)?;
-        )*}
+/// One build of the C sources (`build/celt.rs`): its functions and the modes it made.
+struct Library {
+    mode_create: unsafe extern "C" fn(rate: i32, frame_size: c_int, error: *mut c_int) -> *mut CMode,
+    mode_destroy: unsafe extern "C" fn(mode: *mut CMode),
+    modes: [OnceLock<Mode>; 2],
+}
+
+/// The functions of a build for encoding.
+struct EncoderLibrary {
+    library: Library,
+    get_size: unsafe extern "C" fn(mode: *const CMode, channels: c_int) -> c_int,
+    init: unsafe extern "C" fn(st: *mut CEncoder, mode: *const CMode, channels: c_int) -> c_int,
+    ctl: unsafe extern "C" fn(st: *mut CEncoder, request: c_int, ...) -> c_int,
+    encode: unsafe extern "C" fn(
+        st: *mut CEncoder,
+        pcm: *const i16,
+        frame_size: c_int,
+        out: *mut c_uchar,
+        out_bytes: c_int,
+    ) -> c_int,
+}
+
+/// The functions of a build for decoding.
+struct DecoderLibrary {
+    library: Library,
+    get_size: unsafe extern "C" fn(mode: *const CMode, channels: c_int) -> c_int,
+    init: unsafe extern "C" fn(st: *mut CDecoder, mode: *const CMode, channels: c_int) -> c_int,
+    decode: unsafe extern "C" fn(
+        st: *mut CDecoder,
+        data: *const c_uchar,
+        len: c_int,
+        pcm: *mut i16,
+        frame_size: c_int,
+    ) -> c_int,
+}
+
+/// The private name of a function in one build.
+macro_rules! symbol {
+    ($build:literal, $name:literal) => {
+        concat!("jam_mixer_", env!("JAM_MIXER_SYMBOL_VERSION"), "_", $build, "_opus_custom_", $name)
     };
 }
-private_names! {
-    fn opus_custom_mode_create(rate: i32, frame_size: c_int, error: *mut c_int) -> *mut CMode;
-    fn opus_custom_mode_destroy(mode: *mut CMode);
-    fn opus_custom_encoder_get_size(mode: *const CMode, channels: c_int) -> c_int;
-    fn opus_custom_encoder_init(st: *mut CEncoder, mode: *const CMode, channels: c_int) -> c_int;
-    fn opus_custom_encoder_ctl(st: *mut CEncoder, request: c_int, ...) -> c_int;
-    fn opus_custom_encode(
-        st: *mut CEncoder, pcm: *const i16, frame_size: c_int, out: *mut c_uchar, out_bytes: c_int
-    ) -> c_int;
-    fn opus_custom_decoder_get_size(mode: *const CMode, channels: c_int) -> c_int;
-    fn opus_custom_decoder_init(st: *mut CDecoder, mode: *const CMode, channels: c_int) -> c_int;
-    fn opus_custom_decode(
-        st: *mut CDecoder, data: *const c_uchar, len: c_int, pcm: *mut i16, frame_size: c_int
-    ) -> c_int;
+
+macro_rules! library {
+    ($build:literal) => {{
+        unsafe extern "C" {
+            #[link_name = symbol!($build, "mode_create")]
+            fn mode_create(rate: i32, frame_size: c_int, error: *mut c_int) -> *mut CMode;
+            #[link_name = symbol!($build, "mode_destroy")]
+            fn mode_destroy(mode: *mut CMode);
+        }
+        Library { mode_create, mode_destroy, modes: [const { OnceLock::new() }; 2] }
+    }};
+}
+
+macro_rules! encoder_library {
+    ($build:literal) => {{
+        unsafe extern "C" {
+            #[link_name = symbol!($build, "encoder_get_size")]
+            fn get_size(mode: *const CMode, channels: c_int) -> c_int;
+            #[link_name = symbol!($build, "encoder_init")]
+            fn init(st: *mut CEncoder, mode: *const CMode, channels: c_int) -> c_int;
+            #[link_name = symbol!($build, "encoder_ctl")]
+            fn ctl(st: *mut CEncoder, request: c_int, ...) -> c_int;
+            #[link_name = symbol!($build, "encode")]
+            fn encode(
+                st: *mut CEncoder,
+                pcm: *const i16,
+                frame_size: c_int,
+                out: *mut c_uchar,
+                out_bytes: c_int,
+            ) -> c_int;
+        }
+        EncoderLibrary { library: library!($build), get_size, init, ctl, encode }
+    }};
+}
+
+macro_rules! decoder_library {
+    ($build:literal) => {{
+        unsafe extern "C" {
+            #[link_name = symbol!($build, "decoder_get_size")]
+            fn get_size(mode: *const CMode, channels: c_int) -> c_int;
+            #[link_name = symbol!($build, "decoder_init")]
+            fn init(st: *mut CDecoder, mode: *const CMode, channels: c_int) -> c_int;
+            #[link_name = symbol!($build, "decode")]
+            fn decode(
+                st: *mut CDecoder,
+                data: *const c_uchar,
+                len: c_int,
+                pcm: *mut i16,
+                frame_size: c_int,
+            ) -> c_int;
+        }
+        DecoderLibrary { library: library!($build), get_size, init, decode }
+    }};
+}
+
+/// Which compilation of the sources does the work.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum Flavour {
+    /// The fastest for this processor.
+    #[default]
+    Tuned,
+    /// What every processor of the target can run.
+    #[cfg(feature = "plain-opus")]
+    Baseline,
+    /// As libopus' own build files make it.
+    #[cfg(feature = "plain-opus")]
+    Plain,
+}
+
+/// Whether the processor has what the AVX2 builds use.
+#[cfg(target_arch = "x86_64")]
+fn has_avx2() -> bool {
+    is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("fma")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("bmi2")
+        && is_x86_feature_detected!("lzcnt")
+}
+
+fn encoder_library(flavour: Flavour) -> &'static EncoderLibrary {
+    match flavour {
+        Flavour::Tuned => tuned_encoder_library(),
+        #[cfg(feature = "plain-opus")]
+        Flavour::Baseline => baseline_encoder_library(),
+        #[cfg(feature = "plain-opus")]
+        Flavour::Plain => {
+            static PLAIN: EncoderLibrary = encoder_library!("plain");
+            &PLAIN
+        }
+    }
+}
+
+fn tuned_encoder_library() -> &'static EncoderLibrary {
+    #[cfg(target_arch = "x86_64")]
+    {
+        static AVX2: EncoderLibrary = encoder_library!("encode_avx2");
+        if has_avx2() {
+            return &AVX2;
+        }
+    }
+    baseline_encoder_library()
+}
+
+fn baseline_encoder_library() -> &'static EncoderLibrary {
+    static BASELINE: EncoderLibrary = encoder_library!("encode");
+    &BASELINE
+}
+
+fn decoder_library(flavour: Flavour) -> &'static DecoderLibrary {
+    match flavour {
+        Flavour::Tuned => tuned_decoder_library(),
+        #[cfg(feature = "plain-opus")]
+        Flavour::Baseline => baseline_decoder_library(),
+        #[cfg(feature = "plain-opus")]
+        Flavour::Plain => {
+            static PLAIN: DecoderLibrary = decoder_library!("plain");
+            &PLAIN
+        }
+    }
+}
+
+fn tuned_decoder_library() -> &'static DecoderLibrary {
+    #[cfg(target_arch = "x86_64")]
+    {
+        static AVX2: DecoderLibrary = decoder_library!("decode_avx2");
+        if has_avx2() {
+            return &AVX2;
+        }
+    }
+    baseline_decoder_library()
+}
+
+fn baseline_decoder_library() -> &'static DecoderLibrary {
+    static BASELINE: DecoderLibrary = decoder_library!("decode");
+    &BASELINE
 }
 
 const SAMPLE_RATE: i32 = 48_000;
@@ -80,7 +234,7 @@ pub(super) const BITRATE_MAX: i32 = -1;
 
 /// The tables of one block length.
 #[derive(Clone, Copy)]
-pub(super) struct Mode {
+struct Mode {
     pointer: NonNull<CMode>,
     samples: usize,
 }
@@ -90,13 +244,12 @@ unsafe impl Send for Mode {}
 // SAFETY: as above; shared reads only.
 unsafe impl Sync for Mode {}
 
-impl Mode {
+impl Library {
     /// The mode of a block length, made on first use and shared by the whole process.
-    pub(super) fn of(codec: BlockCodec) -> Result<Self, CodecError> {
-        static MODES: [OnceLock<Mode>; 2] = [OnceLock::new(), OnceLock::new()];
+    fn mode(&self, codec: BlockCodec) -> Result<Mode, CodecError> {
         let slot = match codec {
-            BlockCodec::Opus => &MODES[0],
-            BlockCodec::Opus64 => &MODES[1],
+            BlockCodec::Opus => &self.modes[0],
+            BlockCodec::Opus64 => &self.modes[1],
         };
         if let Some(mode) = slot.get() {
             return Ok(*mode);
@@ -104,11 +257,11 @@ impl Mode {
         let samples = codec.samples();
         let mut error: c_int = 0;
         // SAFETY: plain numbers, and `error` outlives the call.
-        let pointer = unsafe { opus_custom_mode_create(SAMPLE_RATE, samples as c_int, &mut error) };
+        let pointer = unsafe { (self.mode_create)(SAMPLE_RATE, samples as c_int, &mut error) };
         let pointer = NonNull::new(pointer).ok_or(CodecError::Allocation { code: error })?;
-        if slot.set(Self { pointer, samples }).is_err() {
+        if slot.set(Mode { pointer, samples }).is_err() {
             // SAFETY: another thread was faster; nobody else has seen this pointer.
-            unsafe { opus_custom_mode_destroy(pointer.as_ptr()) };
+            unsafe { (self.mode_destroy)(pointer.as_ptr()) };
         }
         slot.get().copied().ok_or(CodecError::Allocation { code: ALLOC_FAIL })
     }
@@ -148,26 +301,29 @@ fn checked(code: c_int) -> Result<(), i32> {
 
 /// An initialised encoder state.
 pub(super) struct EncoderState {
+    library: &'static EncoderLibrary,
     memory: Memory,
     mode: Mode,
     layout: Layout,
 }
 
 impl EncoderState {
-    pub(super) fn new(mode: Mode, layout: Layout) -> Result<Self, CodecError> {
+    pub(super) fn new(flavour: Flavour, codec: BlockCodec, layout: Layout) -> Result<Self, CodecError> {
+        let library = encoder_library(flavour);
+        let mode = library.library.mode(codec)?;
         let sides = layout.sides() as c_int;
         // SAFETY: the mode is alive (see `Mode`).
-        let mut memory = Memory::new(unsafe { opus_custom_encoder_get_size(mode.pointer.as_ptr(), sides) })?;
+        let mut memory = Memory::new(unsafe { (library.get_size)(mode.pointer.as_ptr(), sides) })?;
         // SAFETY: the memory has the size the library asked for and the alignment of `Line`.
-        let code = unsafe { opus_custom_encoder_init(memory.pointer(), mode.pointer.as_ptr(), sides) };
+        let code = unsafe { (library.init)(memory.pointer(), mode.pointer.as_ptr(), sides) };
         checked(code).map_err(|code| CodecError::Allocation { code })?;
-        Ok(Self { memory, mode, layout })
+        Ok(Self { library, memory, mode, layout })
     }
 
     /// Changes a setting; the error is the library's number.
     pub(super) fn set(&mut self, setting: Setting, value: i32) -> Result<(), i32> {
         // SAFETY: the state is initialised, and every `Setting` takes one 32-bit integer.
-        checked(unsafe { opus_custom_encoder_ctl(self.memory.pointer(), setting as c_int, value) })
+        checked(unsafe { (self.library.ctl)(self.memory.pointer(), setting as c_int, value) })
     }
 
     /// Encodes one block and returns how many bytes of `block` were written; the error is the library's number.
@@ -178,7 +334,7 @@ impl EncoderState {
         let bytes = c_int::try_from(block.len()).unwrap_or(c_int::MAX);
         // SAFETY: `pcm` holds a full block (asserted) and `block` is writable for `bytes`; the state is initialised.
         let written = unsafe {
-            opus_custom_encode(
+            (self.library.encode)(
                 self.memory.pointer(),
                 pcm.as_ptr(),
                 self.mode.samples as c_int,
@@ -191,26 +347,29 @@ impl EncoderState {
 
     /// A byte copy of the state, which has no pointer into itself.
     pub(super) fn fork(&self) -> Self {
-        Self { memory: self.memory.clone(), mode: self.mode, layout: self.layout }
+        Self { library: self.library, memory: self.memory.clone(), mode: self.mode, layout: self.layout }
     }
 }
 
 /// An initialised decoder state.
 pub(super) struct DecoderState {
+    library: &'static DecoderLibrary,
     memory: Memory,
     mode: Mode,
     layout: Layout,
 }
 
 impl DecoderState {
-    pub(super) fn new(mode: Mode, layout: Layout) -> Result<Self, CodecError> {
+    pub(super) fn new(flavour: Flavour, codec: BlockCodec, layout: Layout) -> Result<Self, CodecError> {
+        let library = decoder_library(flavour);
+        let mode = library.library.mode(codec)?;
         let sides = layout.sides() as c_int;
         // SAFETY: the mode is alive (see `Mode`).
-        let mut memory = Memory::new(unsafe { opus_custom_decoder_get_size(mode.pointer.as_ptr(), sides) })?;
+        let mut memory = Memory::new(unsafe { (library.get_size)(mode.pointer.as_ptr(), sides) })?;
         // SAFETY: the memory has the size the library asked for and the alignment of `Line`.
-        let code = unsafe { opus_custom_decoder_init(memory.pointer(), mode.pointer.as_ptr(), sides) };
+        let code = unsafe { (library.init)(memory.pointer(), mode.pointer.as_ptr(), sides) };
         checked(code).map_err(|code| CodecError::Allocation { code })?;
-        Ok(Self { memory, mode, layout })
+        Ok(Self { library, memory, mode, layout })
     }
 
     /// Decodes one block, or conceals a lost one; the error is the library's number and leaves `pcm` untouched.
@@ -226,7 +385,13 @@ impl DecoderState {
         // SAFETY: `data` is null or readable for `len`; `pcm` is writable for a full block (asserted); the state is
         // initialised.
         let samples = unsafe {
-            opus_custom_decode(self.memory.pointer(), data, len, pcm.as_mut_ptr(), self.mode.samples as c_int)
+            (self.library.decode)(
+                self.memory.pointer(),
+                data,
+                len,
+                pcm.as_mut_ptr(),
+                self.mode.samples as c_int,
+            )
         };
         checked(samples)
     }

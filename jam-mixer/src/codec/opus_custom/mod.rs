@@ -8,7 +8,7 @@ mod settings;
 
 use std::fmt;
 
-use self::ffi::{BITRATE_MAX, DecoderState, EncoderState, Mode, Setting};
+use self::ffi::{BITRATE_MAX, DecoderState, EncoderState, Flavour, Setting};
 pub use self::settings::{EncoderSettings, ModeSettings};
 use super::{Codec, CodecError, Decode, Encode, StreamSpec, expect_len};
 
@@ -25,6 +25,7 @@ const EXPLICIT_BITRATE_MAX_PER_SIDE: usize = 260_000;
 #[derive(Clone, Debug, Default)]
 pub struct OpusCustom {
     settings: EncoderSettings,
+    flavour: Flavour,
 }
 
 impl OpusCustom {
@@ -35,7 +36,31 @@ impl OpusCustom {
     /// [`CodecError::InvalidSetting`] names the setting that is out of range.
     pub fn new(settings: EncoderSettings) -> Result<Self, CodecError> {
         settings.validate()?;
-        Ok(Self { settings })
+        Ok(Self { settings, flavour: Flavour::Tuned })
+    }
+
+    /// The codec compiled as libopus' own build files do it, without what this crate does for speed.
+    ///
+    /// It is the yardstick of benches and tests and has no advantage over [`OpusCustom::new`].
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError::InvalidSetting`] names the setting that is out of range.
+    #[cfg(feature = "plain-opus")]
+    pub fn plain(settings: EncoderSettings) -> Result<Self, CodecError> {
+        settings.validate()?;
+        Ok(Self { settings, flavour: Flavour::Plain })
+    }
+
+    /// The codec as a processor without the newer instruction sets runs it.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError::InvalidSetting`] names the setting that is out of range.
+    #[cfg(feature = "plain-opus")]
+    pub fn baseline(settings: EncoderSettings) -> Result<Self, CodecError> {
+        settings.validate()?;
+        Ok(Self { settings, flavour: Flavour::Baseline })
     }
 
     /// The settings its encoders get.
@@ -52,7 +77,7 @@ impl Codec for OpusCustom {
     fn encoder(&self, spec: StreamSpec) -> Result<OpusCustomEncoder, CodecError> {
         check_size(spec)?;
         let mode = self.settings.of(spec.codec);
-        let mut state = EncoderState::new(Mode::of(spec.codec)?, spec.layout)?;
+        let mut state = EncoderState::new(self.flavour, spec.codec, spec.layout)?;
         for (setting, value) in [
             (Setting::VariableBitrate, 0),
             (Setting::Complexity, i32::from(mode.complexity)),
@@ -66,7 +91,7 @@ impl Codec for OpusCustom {
 
     fn decoder(&self, spec: StreamSpec) -> Result<OpusCustomDecoder, CodecError> {
         check_size(spec)?;
-        let state = DecoderState::new(Mode::of(spec.codec)?, spec.layout)?;
+        let state = DecoderState::new(self.flavour, spec.codec, spec.layout)?;
         Ok(OpusCustomDecoder { state, spec })
     }
 }
