@@ -26,6 +26,8 @@ pub struct ClientConfig {
     pub join_timeout: Duration,
     /// Time without audio after which a connection is given up. Default 30 s, as shipped programs do.
     pub silence_timeout: Duration,
+    /// What to do when the server says goodbye. Default: leave.
+    pub server_goodbye: ServerGoodbye,
     /// Time until an unacknowledged message is repeated. Default 400 ms, as shipped programs do.
     pub retransmit_after: Duration,
 }
@@ -41,9 +43,19 @@ impl ClientConfig {
             ping_interval: None,
             join_timeout: Duration::from_secs(30),
             silence_timeout: Duration::from_secs(30),
+            server_goodbye: ServerGoodbye::Leave,
             retransmit_after: Duration::from_millis(400),
         }
     }
+}
+
+/// What a client does when its server stops and says so.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ServerGoodbye {
+    /// Leave, like a shipped client that was told to.
+    Leave,
+    /// Play on and be back as soon as the server is, like a shipped client by default.
+    Stay,
 }
 
 /// What the musician wants.
@@ -132,6 +144,8 @@ pub enum ClientEvent {
     },
     /// The server has no free channel. The client keeps trying, as shipped ones do.
     ServerFull,
+    /// The server says that it stops; see [`ClientConfig::server_goodbye`].
+    ServerGoodbye,
     /// Another connectionless message from the server.
     Connectionless(Connectionless),
     /// The connection is over.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 pub use config::{
     ClientCommand, ClientCommandError, ClientConfig, ClientEvent, ClientLeaveReason, ClientStats,
+    ServerGoodbye,
 };
 pub use query::{Query, QueryOutput, Question};
 
@@ -53,8 +54,9 @@ pub enum ClientOutput {
 /// ```text
 ///           first audio datagram            Leave
 ///  Joining ──────────────────────▶ Connected ───▶ Leaving ── 100 ms ──▶ Left
-///     │                                │                                 ▲
-///     └── Leave ──▶ Leaving            └── silence, server says goodbye ─┘
+///     │                                │   or goodbye          100 ms    ▲
+///     │                                │   of the server                 │
+///     └──────────────────────────────┴──────────── silence ─────────────┘
 /// ```
 ///
 /// Audio takes a fast lane: call [`Client::send_block`] once per block period and send what comes back to
@@ -91,7 +93,8 @@ pub struct Client {
     channel: Option<ChannelId>,
     props: AudioProps,
     packer: AudioPacker,
-    raw_offered: bool,
+    /// Whether the server takes raw audio; `None` before any server said so.
+    raw_offer: Option<bool>,
     reliable: Reliable,
     writer: FrameWriter,
     gains: GainPacer,
@@ -106,8 +109,8 @@ enum State {
     Joining { heard_at: Instant },
     /// Audio comes back; only audio counts as a sign of life.
     Connected { heard_at: Instant },
-    /// Said goodbye once.
-    Leaving { again_at: Instant },
+    /// One side said goodbye, we are to say it once more.
+    Leaving { again_at: Instant, reason: ClientLeaveReason },
     /// Silent, except that audio from the server is answered with a goodbye.
     Left,
 }
@@ -132,7 +135,7 @@ impl Client {
             channel: None,
             props,
             packer: AudioPacker::new(&props),
-            raw_offered: false,
+            raw_offer: None,
             reliable: Reliable::new(limits, 0),
             writer: FrameWriter::new(),
             gains: GainPacer::new(now),
@@ -242,10 +245,13 @@ impl Client {
                 self.event(ClientEvent::Version(version));
             }
             Message::RawAudioSupported => {
-                self.raw_offered = true;
                 let sequence = self.props.sequence;
-                self.set_props(AudioProps { sequence, ..self.config.audio });
-                self.send(&Message::AudioProps(self.props));
+                let first = self.raw_offer.replace(true).is_none();
+                let changed = self.set_props(AudioProps { sequence, ..self.config.audio });
+                // Shipped clients announce their format at the first offer, changed or not.
+                if first || changed {
+                    self.send(&Message::AudioProps(self.props));
+                }
                 self.event(ClientEvent::RawAudioOffered);
             }
             Message::ClientList(list) => self.event(ClientEvent::ClientList(list)),
@@ -263,7 +269,7 @@ impl Client {
     fn on_client_id(&mut self, now: Instant, channel: ChannelId) {
         if self.channel.replace(channel).is_some() {
             self.gains = GainPacer::new(now);
-            self.raw_offered = false;
+            self.raw_offer = self.raw_offer.and(Some(false));
             let props = AudioProps { sequence: self.props.sequence, ..first_props(&self.config) };
             if self.set_props(props) {
                 self.send(&Message::AudioProps(props));
@@ -284,7 +290,13 @@ impl Client {
             }
             Ok(Some(Connectionless::Levels(levels))) => self.event(ClientEvent::Levels(levels)),
             Ok(Some(Connectionless::ServerFull)) => self.event(ClientEvent::ServerFull),
-            Ok(Some(Connectionless::Disconnection)) => self.leave(ClientLeaveReason::ServerLeft),
+            Ok(Some(Connectionless::Disconnection)) => {
+                self.event(ClientEvent::ServerGoodbye);
+                if self.config.server_goodbye == ServerGoodbye::Leave {
+                    let reason = ClientLeaveReason::ServerLeft;
+                    self.stop(State::Leaving { again_at: now + DISCONNECT_AGAIN_AFTER, reason });
+                }
+            }
             Ok(Some(Connectionless::Empty)) => {}
             Ok(Some(other)) => self.event(ClientEvent::Connectionless(other)),
             Ok(None) => self.stats.messages_unknown += 1,
@@ -294,9 +306,9 @@ impl Client {
 
     fn on_timeout(&mut self, now: Instant) {
         match self.state {
-            State::Leaving { again_at } if again_at <= now => {
+            State::Leaving { again_at, reason } if again_at <= now => {
                 self.transmit(&Connectionless::Disconnection);
-                self.leave(ClientLeaveReason::Requested);
+                self.leave(reason);
             }
             _ if self.silence_deadline().is_some_and(|deadline| deadline <= now) => {
                 self.leave(ClientLeaveReason::TimedOut);
@@ -339,7 +351,7 @@ impl Client {
             }
             ClientCommand::Audio(audio) => {
                 self.config.audio = audio;
-                let wanted = if self.raw_offered { audio } else { first_props(&self.config) };
+                let wanted = if self.raw_offer == Some(true) { audio } else { first_props(&self.config) };
                 self.set_props(AudioProps { sequence: self.props.sequence, ..wanted });
                 self.try_send_latest(&Message::AudioProps(self.props))?;
             }
@@ -347,7 +359,8 @@ impl Client {
             ClientCommand::Ask(question) => self.transmit(&question),
             ClientCommand::Leave => {
                 self.transmit(&Connectionless::Disconnection);
-                self.stop(State::Leaving { again_at: now + DISCONNECT_AGAIN_AFTER });
+                let reason = ClientLeaveReason::Requested;
+                self.stop(State::Leaving { again_at: now + DISCONNECT_AGAIN_AFTER, reason });
             }
         }
         self.flush(now);
@@ -376,7 +389,7 @@ impl Client {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let leaving = match self.state {
-            State::Leaving { again_at } => Some(again_at),
+            State::Leaving { again_at, .. } => Some(again_at),
             _ => None,
         };
         [

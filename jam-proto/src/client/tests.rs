@@ -294,7 +294,22 @@ fn leaving_says_goodbye_for_every_audio_datagram_and_after_100_ms() {
 fn a_goodbye_of_the_server_ends_the_connection() {
     let mut s = Script::ann().connected();
     s.say_connectionless(&Connectionless::Disconnection);
-    assert_eq!(s.events(), [ClientEvent::Left(ClientLeaveReason::ServerLeft)]);
+    assert_eq!(s.events(), [ClientEvent::ServerGoodbye]);
+    assert_eq!(s.client.send_block(&[0; 36]), None);
+    s.wait(ms(100));
+    assert_eq!(s.heard(), [Heard::Connectionless(Connectionless::Disconnection)]);
+    assert!(s.client.has_left());
+}
+
+#[test]
+fn a_client_may_stay_to_be_back_after_a_restart() {
+    let mut config = ann();
+    config.server_goodbye = ServerGoodbye::Stay;
+    let mut s = Script::new(config).connected();
+    s.say_connectionless(&Connectionless::Disconnection);
+    assert_eq!(s.events(), [ClientEvent::ServerGoodbye]);
+    assert!(s.client.is_connected());
+    assert!(s.client.send_block(&[0; 36]).is_some());
 }
 
 #[test]
@@ -307,7 +322,7 @@ fn strangers_are_not_listened_to() {
     assert_eq!(s.client.stats().datagrams_from_strangers, 1);
     let mapped = "[::ffff:192.0.2.9]:22124".parse().unwrap();
     let _ = s.client.handle_input(s.now, Input::Datagram { src: mapped, payload: &datagram });
-    assert_eq!(s.events(), [ClientEvent::Left(ClientLeaveReason::ServerLeft)]);
+    assert_eq!(s.events(), [ClientEvent::ServerGoodbye]);
 }
 
 #[test]
