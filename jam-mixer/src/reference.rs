@@ -4,7 +4,7 @@
 //! tests and simulations run both. It allocates as it likes and is as slow as it looks.
 
 use crate::codec::{Codec, Decode, Encode, StreamSpec};
-use crate::engine::{EngineConfig, Role};
+use crate::engine::{EngineConfig, Role, TickPhase};
 use crate::jitter::{self, JitterBuffer, Slot};
 use crate::meter::Level;
 use jam_proto::{AudioProps, BlockCodec, ChannelId, Gain, JitterSize, Layout, Pan, Sequence};
@@ -241,6 +241,31 @@ impl<C: Codec> ReferenceEngine<C> {
         }
         self.level_halves += (self.config.tick.samples() / 64) as u16;
         (datagrams, due.then(|| self.levels()))
+    }
+
+    /// See [`Engine::skip`](crate::engine::Engine::skip). Where a tick is half a block and a skip ends inside of one,
+    /// that block is silence here; it is not worth judging.
+    pub fn skip(&mut self, ticks: u32) {
+        let samples = self.config.tick.samples();
+        for _ in 0..ticks {
+            let phase = TickPhase { number: self.tick, samples };
+            for stream in self.channels.values_mut().filter_map(|slot| slot.stream.as_mut()) {
+                stream.jitter.skip(phase.blocks_due(stream.spec.codec) as u32);
+            }
+            self.tick += 1;
+        }
+        for slot in self.channels.values_mut().filter(|_| ticks > 0) {
+            let Some(stream) = &mut slot.stream else { continue };
+            let (spec, sides) = (stream.spec, stream.spec.layout.sides());
+            let behind = position_in_block(self.tick, samples, spec.codec) * sides;
+            let ahead = if behind == 0 { 0 } else { spec.pcm_len() - behind };
+            stream.decoded = std::iter::repeat_n(0, ahead).collect();
+            if let Some(listening) = &mut slot.listening {
+                listening.mixed = std::iter::repeat_n(0, behind).collect();
+                // The datagram that was begun before the stall is not completed.
+                listening.blocks.clear();
+            }
+        }
     }
 
     fn decode(&mut self) -> Vec<ReferenceSource> {
