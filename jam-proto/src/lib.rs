@@ -26,7 +26,7 @@ pub use config::{DEFAULT_VERSION, ServerConfig, ServerConfigBuilder, ServerLimit
 pub use error::{CommandError, ConfigError};
 pub use io::{Input, Transmit, canonical};
 pub use responder::{Answer, Responder, Snapshot};
-pub use server::{Disposition, Server};
+pub use server::{Admission, Command, Disposition, Event, LeaveReason, Output, Server};
 pub use stats::ServerStats;
 pub use types::{AudioProps, BlockCodec, BlockFactor, ChannelId, Gain, JitterSize, Layout, Pan, Sequence};
 

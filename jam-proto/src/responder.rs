@@ -121,7 +121,7 @@ impl Responder {
         let Some(frame) = Frame::parse(payload).filter(Frame::is_connectionless) else {
             return Answer::NotMine;
         };
-        if is_for_server(frame.id) {
+        if frame.id == id::CLM_DISCONNECTION || is_of_directories(frame.id) {
             return Answer::NotMine;
         }
         let src = canonical(src);
@@ -207,8 +207,8 @@ impl Responder {
     }
 }
 
-/// Connectionless messages that change a server or a directory.
-const fn is_for_server(id: u16) -> bool {
+/// Messages between servers and directories. Empty messages are heard and ignored by everybody.
+pub(crate) const fn is_of_directories(id: u16) -> bool {
     matches!(
         id,
         id::CLM_REGISTER_SERVER
@@ -216,7 +216,6 @@ const fn is_for_server(id: u16) -> bool {
             | id::CLM_SERVER_LIST
             | id::CLM_REQ_SERVER_LIST
             | id::CLM_SEND_EMPTY_MESSAGE
-            | id::CLM_DISCONNECTION
             | id::CLM_REGISTER_SERVER_RESP
             | id::CLM_REGISTER_SERVER_EX
             | id::CLM_RED_SERVER_LIST

@@ -29,6 +29,15 @@ pub(super) struct Probe {
     props: Option<(u8, [u8; PROPS_BYTES])>,
 }
 
+/// How a newcomer showed up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Newcomer {
+    /// With audio.
+    Knocking,
+    /// With its audio format; audio will follow.
+    Announcing,
+}
+
 impl Server {
     /// A datagram from an address without a channel.
     pub(super) fn on_stranger(
@@ -38,7 +47,7 @@ impl Server {
         bytes: usize,
         frame: Option<Frame<'_>>,
     ) {
-        if !self.admits(now, src.ip()) {
+        if !self.admits(now, src.ip()) && !self.is_our_directory(src) {
             self.stats.datagrams_denied += 1;
             return;
         }
@@ -65,6 +74,9 @@ impl Server {
             }
             return;
         }
+        if self.on_listing_message(now, src, frame) {
+            return;
+        }
         let answer = self.responder.answer_frame(now, &self.snapshot, src, frame, channel.is_none());
         if let Answer::Reply(payload) = answer {
             self.transmit(src, payload);
@@ -75,35 +87,41 @@ impl Server {
     fn on_stranger_audio(&mut self, now: Instant, src: SocketAddr) {
         if self.quarantine.get(&src).is_some_and(|until| now < *until) {
             self.stats.quarantined += 1;
-            return;
+        } else if self.probes.get(&src).is_some() || self.remember(now, src, Newcomer::Knocking) {
+            self.ask(now, src);
         }
+    }
+
+    /// Makes an entry for a newcomer; `false` if that is not possible.
+    fn remember(&mut self, now: Instant, src: SocketAddr, newcomer: Newcomer) -> bool {
         if self.responder.guard.is_locked_out(now, src.ip()) {
-            return;
+            return false;
         }
-        if self.probes.get(&src).is_none() {
-            if !self.has_room_for(src) {
+        if !self.has_room_for(src) {
+            if newcomer == Newcomer::Knocking {
                 self.refuse(now, src);
-                return;
             }
-            let host = host_of(src.ip());
-            let probed = self.probes.iter().filter(|(addr, _)| host_of(addr.ip()) == host).count();
-            if probed >= self.limits().probes_per_host_max {
-                self.stats.probes_limited += 1;
-                return;
-            }
-            let counter = self.secret.next_u8();
-            let fresh = || Probe { counter, asked: 0, began_at: now, next_at: now, props: None };
-            let (_, evicted) = self.probes.touch_or(src, fresh);
-            self.stats.probes_evicted += u64::from(evicted.is_some());
+            return false;
         }
-        self.ask(now, src);
+        let host = host_of(src.ip());
+        let probed = self.probes.iter().filter(|(addr, _)| host_of(addr.ip()) == host).count();
+        if probed >= self.limits().probes_per_host_max {
+            self.stats.probes_limited += 1;
+            return false;
+        }
+        let counter = self.secret.next_u8();
+        let fresh = || Probe { counter, asked: 0, began_at: now, next_at: now, props: None };
+        let (_, evicted) = self.probes.touch_or(src, fresh);
+        self.stats.probes_evicted += u64::from(evicted.is_some());
+        self.wake_at(now.checked_add(self.limits().probe_lifetime));
+        true
     }
 
     /// Asks, if it is time to and the stranger has paid for the question with bytes of its own.
     fn ask(&mut self, now: Instant, src: SocketAddr) {
-        let (attempts_max, interval, lifetime) = {
+        let (attempts_max, interval) = {
             let limits = self.limits();
-            (limits.probe_attempts_max, limits.probe_interval, limits.probe_lifetime)
+            (limits.probe_attempts_max, limits.probe_interval)
         };
         let Some(probe) = self.probes.get_mut(&src) else { return };
         if now < probe.next_at {
@@ -118,10 +136,8 @@ impl Server {
             let payload = Message::RequestAudioProps.frame(probe.counter, &mut self.writer);
             self.transmit(src, payload);
             self.wake_at(now.checked_add(interval));
-        } else {
-            // An address that has not paid yet asks again with its next datagram.
-            self.wake_at(now.checked_add(lifetime));
         }
+        // An address that has not paid yet is asked with its next datagram.
     }
 
     pub(super) fn on_probe_timeouts(&mut self, now: Instant) {
@@ -161,30 +177,47 @@ impl Server {
 
     /// A message of a connection from an address that has none: the answer to a probe, or nothing.
     fn on_stranger_message(&mut self, now: Instant, src: SocketAddr, frame: Frame<'_>) {
-        let Some(probe) = self.probes.get_mut(&src).filter(|probe| probe.asked > 0 || frame.id != id::ACKN)
-        else {
-            self.stats.messages_unconnected += 1;
-            return;
-        };
         match (frame.id, frame.body) {
             (id::NETW_TRANSPORT_PROPS, body) => match body.try_into() {
-                Ok(body) => probe.props = Some((frame.counter, body)),
+                Ok(body) => self.on_stranger_props(now, src, (frame.counter, body)),
                 Err(_) => self.stats.messages_malformed += 1,
             },
             (id::ACKN, body) if *body == id::REQ_NETW_TRANSPORT_PROPS.to_le_bytes() => {
-                if frame.counter == probe.counter {
-                    self.stats.probes_answered += 1;
-                    let props = self.probes.remove(&src).and_then(|probe| probe.props);
-                    self.join(now, src, props);
-                } else {
-                    self.stats.acknowledgements_wrong += 1;
-                    if self.responder.guard.guessed(now, src.ip()) == Err(LockedOut) {
-                        self.stats.locked_out += 1;
-                        self.probes.remove(&src);
-                    }
-                }
+                self.on_stranger_acknowledgement(now, src, frame.counter);
             }
             _ => self.stats.messages_unconnected += 1,
+        }
+    }
+
+    /// A client started with an address to connect to announces its format even before its first audio. Forgetting it
+    /// would cost 400 ms.
+    fn on_stranger_props(&mut self, now: Instant, src: SocketAddr, props: (u8, [u8; PROPS_BYTES])) {
+        let is_leaving = self.quarantine.get(&src).is_some_and(|until| now < *until);
+        let known = self.probes.get(&src).is_some();
+        if known || (!is_leaving && self.remember(now, src, Newcomer::Announcing)) {
+            if let Some(probe) = self.probes.get_mut(&src) {
+                probe.props = Some(props);
+            }
+        } else {
+            self.stats.messages_unconnected += 1;
+        }
+    }
+
+    fn on_stranger_acknowledgement(&mut self, now: Instant, src: SocketAddr, counter: u8) {
+        let Some(probe) = self.probes.get(&src).filter(|probe| probe.asked > 0) else {
+            self.stats.messages_unconnected += 1;
+            return;
+        };
+        if counter == probe.counter {
+            self.stats.probes_answered += 1;
+            let props = self.probes.remove(&src).and_then(|probe| probe.props);
+            self.join(now, src, props);
+            return;
+        }
+        self.stats.acknowledgements_wrong += 1;
+        if self.responder.guard.guessed(now, src.ip()) == Err(LockedOut) {
+            self.stats.locked_out += 1;
+            self.probes.remove(&src);
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::ServerConfig;
+use crate::directory::{DirectoryCommand, DirectoryEvent, RegistrarCommand, RegistrationStatus};
 use crate::guard::IpNetwork;
 use crate::io::Transmit;
 use crate::message::{ChannelInfo, RecorderState};
@@ -33,6 +34,8 @@ pub enum Output {
     Transmit(Transmit),
     /// Know this.
     Event(Event),
+    /// Look up this name of a directory and answer with [`Command::Resolved`].
+    Resolve(Arc<str>),
 }
 
 /// Something happened that mixer, recorder or log should know.
@@ -112,6 +115,10 @@ pub enum Event {
         /// How many are still connected. 0: the server is idle.
         connected: u8,
     },
+    /// The registration with a directory stands otherwise now.
+    Registration(RegistrationStatus),
+    /// Something happened in the directory that this server keeps.
+    Directory(DirectoryEvent),
 }
 
 /// Why a musician is not connected any more.
@@ -187,10 +194,16 @@ pub enum Command<'a> {
     },
     /// Takes a ban back; the configuration's deny list stays.
     Unban(IpNetwork),
+    /// For the registration with a directory, if there is one.
+    Registrar(RegistrarCommand),
+    /// The answer to [`Output::Resolve`]: the directory's IPv4 address, or none could be found.
+    Resolved(Option<SocketAddr>),
+    /// For the directory that this server keeps, if it keeps one.
+    Directory(DirectoryCommand),
     /// Takes a new configuration. Connected musicians stay, except those it denies.
     ///
     /// Sizes of tables (`probes_max`, `quarantined_max`, `sources_max`) are those of the first configuration.
     Reload(Arc<ServerConfig>),
-    /// Frees all channels; clients are told if the configuration says so (`DISCONNECT_ON_QUIT`).
+    /// Frees all channels and leaves the directory; clients are told if the configuration says so (`DISCONNECT_ON_QUIT`).
     Shutdown,
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::{Admission, Command, LeaveReason, Server, all_ids};
 use crate::config::ServerConfig;
+use crate::directory::RegistrarCommand;
 use crate::error::CommandError;
 use crate::message::{ChatText, Message, RecorderState, ServerFeatures};
 use crate::types::{ChannelId, JitterSize};
@@ -57,9 +58,13 @@ impl Server {
                 self.remove_unwelcome(now);
             }
             Command::Unban(network) => self.bans.retain(|(banned, _)| *banned != network),
+            Command::Registrar(command) => self.on_registrar_command(now, command),
+            Command::Resolved(address) => self.on_resolved(now, address),
+            Command::Directory(command) => self.on_directory_command(command),
             Command::Reload(config) => self.reload(now, config),
             Command::Shutdown => {
                 self.admission = Admission::Closed;
+                self.on_registrar_command(now, RegistrarCommand::Stop);
                 let tell = self.config.has(ServerFeatures::DISCONNECT_ON_QUIT);
                 for id in all_ids() {
                     if tell {

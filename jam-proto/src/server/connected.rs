@@ -6,7 +6,7 @@ use super::{Event, LeaveReason, Server};
 use crate::message::{ChannelInfo, Message, id};
 use crate::reliable::Received;
 use crate::text;
-use crate::types::{AudioProps, ChannelId, Gain};
+use crate::types::{AudioProps, ChannelId, Gain, Sequence};
 use crate::wire::Frame;
 
 /// Acknowledgements that match nothing before a newcomer counts as forged. Late repetitions of genuine ones, which
@@ -75,7 +75,7 @@ impl Server {
                 }
             }
             Message::Chat(text) => self.on_chat(now, id, &text),
-            Message::AudioProps(props) => self.on_props(id, props),
+            Message::AudioProps(props) => self.on_props(now, id, props),
             Message::CeltProps => {
                 if let Some(channel) = self.channel_mut(id) {
                     channel.news.opus_supported = true;
@@ -93,9 +93,16 @@ impl Server {
     }
 
     /// Repeated settings, which clients send while they start, change nothing.
-    fn on_props(&mut self, id: ChannelId, props: AudioProps) {
+    fn on_props(&mut self, now: Instant, id: ChannelId, props: AudioProps) {
         let Some(channel) = self.channel_mut(id) else { return };
         if channel.props == Some(props) {
+            return;
+        }
+        let had_sequence = channel.props.is_some_and(|props| props.sequence == Sequence::With);
+        if had_sequence && props.sequence == Sequence::Without {
+            // Clients switch sequence bytes on once they know our version, and never off: this one was started anew on
+            // the same address and knows nothing of this connection (spec 11.4). Its next audio makes it a newcomer.
+            self.leave(now, id, LeaveReason::Restarted);
             return;
         }
         channel.set_props(props);

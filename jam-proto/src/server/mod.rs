@@ -4,6 +4,7 @@ mod admission;
 mod api;
 mod commands;
 mod connected;
+mod listing;
 mod speak;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use bytes::Bytes;
 
 use crate::channel::{Channel, ChannelSet};
 use crate::config::{ServerConfig, ServerLimits};
+use crate::directory::{Directory, Registrar};
 use crate::guard::{Guard, IpNetwork, SeededHash, Table};
 use crate::io::{Input, Transmit, canonical};
 use crate::message::{ChannelInfo, RecorderState};
@@ -82,6 +84,8 @@ pub struct Server {
     bans: Vec<(IpNetwork, Option<Instant>)>,
     /// Answers requests without connection, and keeps the books about strangers.
     responder: Responder,
+    registrar: Option<Box<Registrar>>,
+    directory: Option<Box<Directory>>,
     secret: Unguessable,
     recorder: RecorderState,
     admission: Admission,
@@ -140,6 +144,8 @@ impl Server {
             quarantine: Table::new(limits.quarantined_max, secret.next_u64()),
             bans: Vec::new(),
             responder: Responder::new(&config, secret.next_u64(), now),
+            registrar: None,
+            directory: None,
             secret,
             recorder,
             admission: Admission::Open,
@@ -248,6 +254,7 @@ impl Server {
             }
         }
         self.on_probe_timeouts(now);
+        self.on_listing_timeouts(now);
         self.settle(now);
         self.deadline = self.earliest_deadline();
     }
@@ -257,7 +264,7 @@ impl Server {
         let channels = self.channels.iter().flatten().flat_map(|channel| {
             [channel.last_datagram.checked_add(limits.silence_max), channel.reliable.poll_timeout()]
         });
-        channels.chain([self.probe_deadline()]).flatten().min()
+        channels.chain([self.probe_deadline(), self.listing_deadline()]).flatten().min()
     }
 
     /// Makes sure that `on_timeout` runs at this time at the latest.
@@ -338,7 +345,7 @@ impl Server {
             .map(|output| match output {
                 Output::Transmit(transmit) => transmit.payload.len(),
                 Output::Event(Event::Chat { line, .. }) => line.len(),
-                Output::Event(_) => 0,
+                Output::Event(_) | Output::Resolve(_) => 0,
             })
             .sum();
         self.channels.capacity() * size_of::<Option<Channel>>()

@@ -1,6 +1,13 @@
 //! Transcripts of server behaviour, in the words of the protocol.
 
+mod chat;
+mod commands;
 mod joining;
+mod leaving;
+mod listing;
+mod mixing;
+mod properties;
+mod strangers;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -75,6 +82,7 @@ pub(super) struct Room {
     pub(super) server: Server,
     pub(super) now: Instant,
     pub(super) events: Vec<Event>,
+    pub(super) resolve: Vec<Arc<str>>,
     sent: Vec<Sent>,
     writer: FrameWriter,
 }
@@ -97,7 +105,14 @@ impl Room {
         let config = change(ServerConfig::builder().limits(limits)).build().unwrap();
         let now = start();
         let server = Server::new(config, 42, now);
-        Self { server, now, events: Vec::new(), sent: Vec::new(), writer: FrameWriter::new() }
+        Self {
+            server,
+            now,
+            events: Vec::new(),
+            resolve: Vec::new(),
+            sent: Vec::new(),
+            writer: FrameWriter::new(),
+        }
     }
 
     /// Hands in a datagram and collects what comes out.
@@ -112,6 +127,7 @@ impl Room {
             match output {
                 Output::Transmit(transmit) => self.sent.push(Sent::new(&transmit)),
                 Output::Event(event) => self.events.push(event),
+                Output::Resolve(name) => self.resolve.push(name),
             }
         }
     }
@@ -229,6 +245,9 @@ pub(super) struct Musician {
     /// Everything told to it but acknowledgements.
     pub(super) heard: Vec<Sent>,
     pub(super) reliable: Reliable,
+    pub(super) knows_split: bool,
+    /// Messages as they were processed, put together if they were split.
+    processed: Vec<Message>,
     writer: FrameWriter,
 }
 
@@ -240,6 +259,8 @@ impl Musician {
             channel: None,
             heard: Vec::new(),
             reliable: Reliable::new(ReliableLimits::default(), 0),
+            knows_split: true,
+            processed: Vec::new(),
             writer: FrameWriter::new(),
         }
     }
@@ -256,6 +277,11 @@ impl Musician {
         self.heard.iter().map(|sent| sent.id).collect()
     }
 
+    /// Everything processed since the last time, split messages put together.
+    pub(super) fn reassembled(&mut self) -> Vec<Message> {
+        std::mem::take(&mut self.processed)
+    }
+
     pub(super) fn heard_messages(&self) -> Vec<Message> {
         self.heard.iter().filter(|sent| sent.id < 1_000).map(Sent::message).collect()
     }
@@ -270,10 +296,11 @@ impl Musician {
         let frame = Frame { id: sent.id, counter: sent.counter, body: &sent.body };
         let Received::Message { id: message, body } = self.reliable.handle_frame(&frame) else { return };
         let Ok(Some(message)) = Message::parse(message, &body) else { return };
+        self.processed.push(message.clone());
         match message {
             Message::ClientId(channel) => self.channel = Some(channel),
             Message::RequestAudioProps => self.say(&Message::AudioProps(props())),
-            Message::RequestSplitSupport => {
+            Message::RequestSplitSupport if self.knows_split => {
                 self.reliable.allow_split();
                 self.say(&Message::SplitSupported);
             }

@@ -1,0 +1,157 @@
+//! The ways a session ends or comes back (spec 5.5, 11.4).
+
+use super::*;
+
+const ANN: &str = "192.0.2.1:22134";
+
+#[test]
+fn a_goodbye_frees_the_slot_at_once_and_the_others_get_a_new_list() {
+    let mut room = Room::new();
+    let ann = room.joined(ANN, "Ann");
+    let mut bob = room.joined("192.0.2.2:5000", "Bob");
+    (bob.heard, room.events) = (vec![], vec![]);
+    room.connectionless(ann.addr, &Connectionless::Disconnection);
+    assert_eq!(
+        room.events(),
+        [Event::Left { channel: slot(0), addr: ann.addr, reason: LeaveReason::Disconnected, connected: 1 }]
+    );
+    room.play(&mut [&mut bob]);
+    let Some(Message::ClientList(list)) = bob.heard_messages().pop() else { panic!("no list") };
+    assert_eq!(list.iter().map(|entry| entry.channel).collect::<Vec<_>>(), [slot(1)]);
+}
+
+#[test]
+fn late_audio_after_a_goodbye_does_not_make_a_ghost() {
+    let mut room = Room::new();
+    let ann = room.joined(ANN, "Ann");
+    room.connectionless(ann.addr, &Connectionless::Disconnection);
+    room.sent();
+    for _ in 0..9 {
+        assert_eq!(room.audio(ann.addr, 45), Disposition::Consumed);
+        room.pass(ms(100));
+    }
+    room.message(ann.addr, 99, &Message::AudioProps(props()));
+    assert_eq!((room.server.connected(), room.sent_ids(), room.stats().quarantined), (0, vec![], 9));
+    // A second later it is a newcomer like any other.
+    room.pass(ms(100));
+    let mut again = Musician::new(ANN, "Ann");
+    room.join(&mut again);
+    assert_eq!(again.channel, Some(slot(0)));
+}
+
+#[test]
+fn silence_for_30_s_ends_a_connection_whatever_messages_arrive() {
+    let mut room = Room::new();
+    let mut ann = room.joined(ANN, "Ann");
+    let _ = room.audio(ann.addr, 45);
+    room.events();
+    for second in 0..29 {
+        room.pass(ms(1_000));
+        ann.say(&Message::ChannelGain { channel: slot(0), gain: crate::Gain(second) });
+        room.play(&mut [&mut ann]);
+        room.connectionless(ann.addr, &Connectionless::Ping { time_ms: 1 });
+    }
+    room.pass(ms(999));
+    assert_eq!(room.server.connected(), 1);
+    room.pass(ms(1));
+    assert!(matches!(room.events().last(), Some(Event::Left { reason: LeaveReason::TimedOut, .. })));
+    assert_eq!(room.server.poll_timeout(), None);
+}
+
+#[test]
+fn audio_of_any_size_keeps_a_connection_alive() {
+    let mut room = Room::new();
+    let ann = room.joined(ANN, "Ann");
+    for n in 0..60 {
+        room.pass(ms(900));
+        assert_ne!(room.audio(ann.addr, 44 + n % 2), Disposition::Consumed);
+    }
+    assert_eq!(room.server.connected(), 1);
+}
+
+#[test]
+fn who_acknowledges_nothing_for_30_s_is_given_up() {
+    let mut room = Room::new();
+    let ann = room.joined(ANN, "Ann");
+    room.command(Command::Broadcast("hello?")).unwrap();
+    room.events();
+    for _ in 0..302 {
+        room.pass(ms(100));
+        let _ = room.audio(ann.addr, 45);
+    }
+    assert!(matches!(room.events()[..], [Event::Left { reason: LeaveReason::Unresponsive, .. }]));
+    assert_eq!(room.sent().iter().filter(|sent| sent.id == id::CHAT_TEXT).count(), 75);
+}
+
+#[test]
+fn a_client_started_anew_with_another_size_is_welcomed_anew() {
+    let mut room = Room::new();
+    let ann = room.joined(ANN, "Ann");
+    let _ = room.audio(ann.addr, 45);
+    room.events();
+    for _ in 0..=100 {
+        assert_eq!(room.audio(ann.addr, 22), Disposition::WrongSize(slot(0)));
+        room.pass(ms(10));
+    }
+    room.sent();
+    assert_eq!(room.audio(ann.addr, 22), Disposition::Consumed);
+    assert!(matches!(room.events()[..], [Event::Left { reason: LeaveReason::Restarted, .. }]));
+    let mut again = Musician::new(ANN, "Ann");
+    room.play(&mut [&mut again]);
+    assert_eq!(again.channel, Some(slot(0)));
+    assert!(matches!(room.events()[..], [Event::Joined { .. }, .., Event::Identified { .. }]));
+}
+
+#[test]
+fn a_client_started_anew_is_recognised_by_its_missing_sequence_bytes() {
+    let mut room = Room::new();
+    let mut ann = room.joined(ANN, "Ann");
+    ann.say(&Message::AudioProps(AudioProps { sequence: Sequence::With, ..props() }));
+    room.play(&mut [&mut ann]);
+    room.events();
+    // What Debian's client sends first when it is killed and started again within the 30 s.
+    let mut again = Musician::new(ANN, "Ann");
+    again.say(&Message::AudioProps(props()));
+    room.play(&mut [&mut again]);
+    assert!(matches!(room.events()[..], [Event::Left { reason: LeaveReason::Restarted, .. }]));
+    room.join(&mut again);
+    assert_eq!(again.channel, Some(slot(0)));
+}
+
+#[test]
+fn one_datagram_of_the_right_size_among_wrong_ones_shows_that_the_client_is_the_same() {
+    let mut room = Room::new();
+    let ann = room.joined(ANN, "Ann");
+    for n in 0..50 {
+        let _ = room.audio(ann.addr, if n % 8 == 0 { 45 } else { 22 });
+        room.pass(ms(100));
+    }
+    assert_eq!((room.server.connected(), room.stats().left_restarted), (1, 0));
+}
+
+#[test]
+fn a_pause_before_a_new_size_is_no_restart() {
+    let mut room = Room::new();
+    let mut ann = room.joined(ANN, "Ann");
+    let _ = room.audio(ann.addr, 45);
+    room.pass(ms(5_000));
+    assert_eq!(room.audio(ann.addr, 90), Disposition::WrongSize(slot(0)));
+    ann.say(&Message::AudioProps(AudioProps { block_bytes: 90, ..props() }));
+    room.play(&mut [&mut ann]);
+    assert_eq!(room.audio(ann.addr, 90), Disposition::Audio(slot(0)));
+}
+
+#[test]
+fn a_new_address_is_a_new_channel_and_the_old_one_times_out() {
+    let mut room = Room::new();
+    let ann = room.joined(ANN, "Ann");
+    let _ = room.audio(ann.addr, 45);
+    room.pass(ms(1_000));
+    let rebound = room.joined("192.0.2.1:40000", "Ann");
+    assert_eq!(rebound.id(), slot(1));
+    for _ in 0..29 {
+        let _ = room.audio(rebound.addr, 45);
+        room.pass(ms(1_000));
+    }
+    assert_eq!(room.server.views().map(|view| view.channel).collect::<Vec<_>>(), [slot(1)]);
+}

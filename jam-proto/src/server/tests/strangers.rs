@@ -1,0 +1,335 @@
+//! What those get who have proven nothing (spec 10.6).
+
+use super::*;
+use crate::guard::ReplyPolicy;
+use crate::responder::Answer;
+
+const ANN: &str = "192.0.2.1:22134";
+
+fn strict(limits: &mut ServerLimits) {
+    limits.guard.replies = ReplyPolicy::Strict;
+}
+
+#[test]
+fn a_tiny_datagram_draws_nothing_until_it_has_paid_for_the_question() {
+    let mut room = Room::new();
+    for bytes in 1..=8 {
+        room.audio(addr(ANN), 1).consumed();
+        assert_eq!(room.sent(), [], "{bytes} bytes");
+    }
+    room.audio(addr(ANN), 1).consumed();
+    assert_eq!(room.one_sent().id, id::REQ_NETW_TRANSPORT_PROPS);
+    // The repetition has to be paid for as well.
+    room.pass(ms(2_000));
+    assert_eq!(room.sent(), []);
+}
+
+#[test]
+fn a_stranger_is_asked_three_times_and_then_forgotten() {
+    let mut room = Room::new();
+    room.audio(addr(ANN), 1_000).consumed();
+    let first = room.one_sent();
+    room.pass(ms(1_999));
+    assert_eq!(room.sent(), [first.clone(), first.clone()]);
+    room.pass(ms(10_000));
+    assert_eq!((room.sent(), room.server.poll_timeout(), room.stats().probes_expired), (vec![], None, 1));
+    // Too late: the answer to a question that is forgotten proves nothing.
+    room.acknowledge(&first);
+    assert_eq!(room.server.connected(), 0);
+    room.audio(addr(ANN), 45).consumed();
+    assert_eq!(room.one_sent().id, id::REQ_NETW_TRANSPORT_PROPS);
+}
+
+#[test]
+fn audio_that_goes_on_draws_no_more_questions_than_silence() {
+    let mut room = Room::new();
+    for _ in 0..200 {
+        room.audio(addr(ANN), 45).consumed();
+        room.pass(ms(10));
+    }
+    assert_eq!(room.sent().len(), 3);
+}
+
+#[test]
+fn a_format_announced_before_the_first_audio_is_remembered() {
+    let mut room = Room::new();
+    room.message(addr(ANN), 0, &Message::AudioProps(props()));
+    assert_eq!(room.sent(), []);
+    room.audio(addr(ANN), 45).consumed();
+    let question = room.one_sent();
+    room.acknowledge(&question);
+    assert_eq!(room.sent_ids(), [32, 1]);
+    assert_eq!(room.events().get(1), Some(&Event::Transport { channel: slot(0), props: props() }));
+}
+
+#[test]
+fn a_goodbye_before_the_join_ends_the_questions() {
+    let mut room = Room::new();
+    room.audio(addr(ANN), 1_000).consumed();
+    room.sent();
+    room.connectionless(addr(ANN), &Connectionless::Disconnection);
+    room.pass(ms(5_000));
+    assert_eq!((room.sent(), room.events()), (vec![], vec![]));
+}
+
+#[test]
+fn guessing_acknowledgements_locks_an_address_out() {
+    let mut room = Room::new();
+    let guess = |room: &mut Room| {
+        room.audio(addr(ANN), 45).consumed();
+        let sent = room.sent();
+        let asked = sent.first().map(|sent| sent.counter);
+        if let Some(counter) = asked {
+            room.raw_message(addr(ANN), id::ACKN, counter.wrapping_add(1), &[21, 0]);
+        }
+        asked
+    };
+    assert!(guess(&mut room).is_some());
+    room.pass(ms(400));
+    assert!(guess(&mut room).is_some());
+    room.pass(ms(400));
+    assert!(guess(&mut room).is_some());
+    for _ in 0..59 {
+        room.pass(ms(1_000));
+        assert_eq!(guess(&mut room), None);
+    }
+    assert_eq!((room.stats().locked_out, room.stats().acknowledgements_wrong), (1, 3));
+    room.pass(ms(1_000));
+    assert!(guess(&mut room).is_some());
+}
+
+#[test]
+fn who_guesses_on_after_a_lucky_guess_is_thrown_out() {
+    let mut room = Room::new();
+    room.audio(addr(ANN), 45).consumed();
+    let question = room.one_sent();
+    room.acknowledge(&question);
+    let client_id = room.one_sent();
+    for n in 1..=9 {
+        room.raw_message(addr(ANN), id::ACKN, client_id.counter.wrapping_add(n), &[32, 0]);
+    }
+    assert!(matches!(room.events().last(), Some(Event::Left { reason: LeaveReason::Forged, .. })));
+    room.pass(ms(2_000));
+    room.sent();
+    room.audio(addr(ANN), 45).consumed();
+    assert_eq!(room.sent(), []);
+}
+
+#[test]
+fn the_oldest_question_gives_way_when_there_are_too_many() {
+    let mut room = Room::limited(|limits| limits.probes_max = 2, |config| config);
+    let mut questions = Vec::new();
+    for n in 1..=3 {
+        room.audio(addr(&format!("192.0.2.{n}:5000")), 45).consumed();
+        questions.push(room.one_sent());
+    }
+    for question in &questions {
+        room.acknowledge(question);
+    }
+    assert_eq!((room.server.connected(), room.stats().probes_evicted), (2, 1));
+}
+
+#[test]
+fn one_host_cannot_take_all_questions() {
+    let mut room = Room::limited(|limits| limits.probes_per_host_max = 2, |config| config);
+    for n in 0..5 {
+        room.audio(addr(&format!("[2001:db8::{n}]:5000")), 45).consumed();
+    }
+    room.audio(addr("[2001:db8:0:1::1]:5000"), 45).consumed();
+    assert_eq!((room.sent().len(), room.stats().probes_limited), (3, 3));
+}
+
+#[test]
+fn one_host_cannot_take_more_channels_than_allowed() {
+    let mut room = Room::limited(|limits| limits.channels_per_host_max = 1, |config| config);
+    let ann = room.joined("192.0.2.1:5000", "Ann");
+    room.audio(addr("192.0.2.1:5001"), 45).consumed();
+    assert_eq!(room.one_sent().connectionless(), Connectionless::ServerFull);
+    room.connectionless(ann.addr, &Connectionless::Disconnection);
+    assert_eq!(room.joined("192.0.2.1:5001", "Ann").id(), slot(0));
+}
+
+#[test]
+fn a_full_server_says_so_once_a_second_per_address() {
+    let mut room = Room::with(|config| config.channels_max(1));
+    let _ann = room.joined(ANN, "Ann");
+    for _ in 0..100 {
+        room.audio(addr("192.0.2.2:5000"), 45).consumed();
+        room.pass(ms(25));
+    }
+    let sent = room.sent();
+    let refusals = sent.iter().filter(|sent| sent.id == id::CLM_SERVER_FULL).count();
+    assert_eq!((refusals, room.stats().refused, room.stats().refused_silently), (3, 3, 97));
+}
+
+#[test]
+fn a_full_server_says_so_to_so_many_per_second() {
+    let mut room = Room::with(|config| config.channels_max(1));
+    let _ann = room.joined(ANN, "Ann");
+    for n in 0..1_000 {
+        room.audio(addr(&format!("10.0.{}.{}:5000", n / 250, n % 250)), 45).consumed();
+    }
+    assert_eq!(room.sent().len(), 200);
+}
+
+#[test]
+fn the_last_slot_goes_to_who_answers_first() {
+    let mut room = Room::with(|config| config.channels_max(1));
+    let questions = ["192.0.2.1:5000", "192.0.2.2:5000"].map(|at| {
+        room.audio(addr(at), 45).consumed();
+        room.one_sent()
+    });
+    room.acknowledge(&questions[1]);
+    room.sent();
+    room.acknowledge(&questions[0]);
+    assert_eq!(room.one_sent().connectionless(), Connectionless::ServerFull);
+    assert_eq!(room.server.views().map(|view| view.addr).collect::<Vec<_>>(), [questions[1].dst]);
+}
+
+#[test]
+fn requests_of_anybody_are_answered_while_idle() {
+    let version = Room::new().server.config().version().clone();
+    let cases = [
+        (Connectionless::Ping { time_ms: 0x1234_5678 }, Connectionless::Ping { time_ms: 0x1234_5678 }),
+        (
+            Connectionless::PingWithClients { time_ms: 9, clients: 200 },
+            Connectionless::PingWithClients { time_ms: 9, clients: 0 },
+        ),
+        (Connectionless::RequestVersionAndOs, Connectionless::VersionAndOs(version)),
+        (Connectionless::RequestClientList, Connectionless::ClientList(vec![])),
+    ];
+    for (question, answer) in cases {
+        let mut room = Room::new();
+        room.connectionless(addr(ANN), &question);
+        assert_eq!(room.one_sent().connectionless(), answer);
+        assert_eq!((room.server.connected(), room.server.poll_timeout()), (0, None));
+    }
+}
+
+#[test]
+fn malformed_and_unknown_requests_are_not_answered() {
+    let mut room = Room::new();
+    for (message, body) in [
+        (id::CLM_PING_MS, &[1, 2, 3][..]),
+        (id::CLM_PING_MS, &[1, 2, 3, 4, 5]),
+        (id::CLM_PING_MS_WITHNUMCLIENTS, &[1, 2, 3, 4]),
+        (1_023, &[0; 6]),
+        (1_028, &[]),
+        (1_999, &[]),
+        (id::CLM_SERVER_FULL, &[]),
+        (id::CLM_EMPTY_MESSAGE, &[]),
+        (id::CLM_VERSION_AND_OS, &[]),
+        (id::ACKN, &[21, 0]),
+        (id::CHAT_TEXT, &[0, 0]),
+        (999, &[]),
+    ] {
+        room.raw_message(addr(ANN), message, 0, body);
+    }
+    assert_eq!((room.sent(), room.events()), (vec![], vec![]));
+}
+
+#[test]
+fn a_strict_server_answers_as_soon_as_the_questions_have_paid() {
+    let mut room = Room::limited(strict, |config| config);
+    for answers in [0, 0, 1, 0, 1] {
+        room.connectionless(addr(ANN), &Connectionless::RequestVersionAndOs);
+        assert_eq!(room.sent().len(), answers);
+    }
+    // 9 bytes in, 9 bytes out.
+    room.connectionless(addr("192.0.2.2:9"), &Connectionless::RequestClientList);
+    assert_eq!(room.sent().len(), 1);
+    assert_eq!((room.stats().requests_unpaid, room.stats().bytes_loaned), (3, 0));
+}
+
+#[test]
+fn a_connect_dialog_is_served_at_once_even_for_a_long_list() {
+    let mut room = Room::with(|config| config.channels_max(50));
+    for n in 0..50 {
+        let _musician = room.joined(&format!("10.0.0.{n}:5000"), &format!("musician {n}"));
+    }
+    room.pass(ms(400));
+    room.sent();
+    let dialog = addr("198.51.100.1:22140");
+    room.connectionless(dialog, &Connectionless::RequestVersionAndOs);
+    room.connectionless(dialog, &Connectionless::PingWithClients { time_ms: 1, clients: 0 });
+    room.connectionless(dialog, &Connectionless::RequestClientList);
+    let ids: Vec<u16> = room.sent().iter().filter(|sent| sent.dst == dialog).map(|sent| sent.id).collect();
+    assert_eq!(ids, [id::CLM_VERSION_AND_OS, id::CLM_PING_MS_WITHNUMCLIENTS, id::CLM_CONN_CLIENTS_LIST]);
+}
+
+#[test]
+fn a_connected_musician_is_answered_without_books_but_at_a_rate() {
+    let mut room = Room::limited(strict, |config| config.welcome("x".repeat(1_000)));
+    let ann = room.joined(ANN, "Ann");
+    room.sent();
+    for _ in 0..1_000 {
+        room.connectionless(ann.addr, &Connectionless::RequestWelcomeMessage);
+    }
+    // 60 at once; 1,011 bytes cost eight.
+    assert_eq!(room.sent().len(), 7);
+}
+
+#[test]
+fn an_empty_datagram_is_nothing() {
+    let mut room = Room::new();
+    let ann = room.joined(ANN, "Ann");
+    room.audio(ann.addr, 0).consumed();
+    room.audio(addr("192.0.2.2:1"), 0).consumed();
+    assert_eq!((room.stats().datagrams_empty, room.sent()), (2, vec![]));
+}
+
+#[test]
+fn the_responder_answers_what_the_server_would_answer() {
+    let mut room = Room::with(|config| config.welcome("Hello"));
+    let ann = room.joined(ANN, "Ann");
+    room.sent();
+    let snapshot = room.server.snapshot();
+    let config = Arc::clone(room.server.config());
+    let mut writer = FrameWriter::new();
+    assert_eq!((snapshot.clients(), snapshot.is_connected(ann.addr)), (1, true));
+    for question in [
+        Connectionless::Ping { time_ms: 1 },
+        Connectionless::PingWithClients { time_ms: 1, clients: 0 },
+        Connectionless::RequestVersionAndOs,
+        Connectionless::RequestClientList,
+        Connectionless::RequestServerFeatures,
+        Connectionless::RequestWelcomeMessage,
+    ] {
+        let src = addr("198.51.100.1:9");
+        let frame = question.frame(&mut writer);
+        let mut responder = Responder::new(&config, 1, room.now);
+        let Answer::Reply(reply) = responder.answer(room.now, &snapshot, src, &frame) else {
+            panic!("{question:?} is not answered")
+        };
+        room.connectionless(src, &question);
+        let by_server = room.one_sent();
+        let parsed = Frame::parse(&reply).unwrap();
+        assert_eq!((parsed.id, parsed.body), (by_server.id, &by_server.body[..]));
+    }
+}
+
+#[test]
+fn the_responder_leaves_to_the_server_what_changes_it() {
+    let room = Room::with(|config| config.deny(["10.0.0.0/8".parse().unwrap()]));
+    let snapshot = room.server.snapshot();
+    let mut responder = Responder::new(room.server.config(), 1, room.now);
+    let mut writer = FrameWriter::new();
+    let mut answer = |src: &str, payload: &[u8]| responder.answer(room.now, &snapshot, addr(src), payload);
+    let mut frame = |message: Connectionless| message.frame(&mut writer);
+    let (ping, goodbye) = (frame(Connectionless::Ping { time_ms: 1 }), frame(Connectionless::Disconnection));
+    let (list, empty) = (frame(Connectionless::RequestServerList), frame(Connectionless::Empty));
+    assert_eq!(answer(ANN, &[0x55; 45]), Answer::NotMine);
+    assert_eq!(answer(ANN, &Message::RequestClientList.frame(0, &mut FrameWriter::new())), Answer::NotMine);
+    assert_eq!(answer(ANN, &goodbye), Answer::NotMine);
+    assert_eq!(answer(ANN, &list), Answer::NotMine);
+    assert_eq!(answer(ANN, &empty), Answer::Silent);
+    assert_eq!(answer("10.1.1.1:9", &ping), Answer::Silent);
+    assert_eq!(answer(ANN, &ping), Answer::Reply(ping.clone()));
+    assert_eq!((responder.stats().requests_answered, responder.stats().datagrams_denied), (1, 1));
+}
+
+impl Disposition {
+    fn consumed(self) {
+        assert_eq!(self, Self::Consumed);
+    }
+}
