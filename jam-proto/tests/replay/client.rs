@@ -292,7 +292,7 @@ fn compare_audio(capture: &Capture, port: u16, replay: &Replay) {
     assert!(late || stats.audio_received > 40, "{} {port}: {stats:?}", capture.name);
 }
 
-fn start() -> Instant {
+pub(crate) fn start() -> Instant {
     #[expect(clippy::disallowed_methods, reason = "an origin for virtual time")]
     Instant::now()
 }

@@ -3,6 +3,7 @@
 
 mod capture;
 mod client;
+mod server;
 
 #[test]
 fn every_captured_datagram_is_understood() {
