@@ -9,6 +9,7 @@ pub mod job;
 pub mod meter;
 #[cfg(feature = "threads")]
 pub mod pool;
+pub mod recorder;
 #[doc(hidden)]
 pub mod reference;
 pub mod tap;
