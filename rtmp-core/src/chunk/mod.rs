@@ -10,7 +10,7 @@ mod writer;
 
 use bytes::Bytes;
 
-pub(crate) use header::{EXTENDED, Header, put_basic};
+pub(crate) use header::{EXTENDED, Header};
 pub use reader::ChunkReader;
 pub use writer::{ChunkWriter, Compression};
 

@@ -10,6 +10,7 @@ pub mod status;
 pub use aggregate::{Aggregate, SubMessage};
 pub use call::{Call, Capabilities, Connect, PauseState, PlayArguments, PublishKind};
 pub use command::Command;
+pub(crate) use command::amf0_part;
 pub use control::{BandwidthLimit, Control, ControlError, UserControl};
 pub use data::{DataFrame, SAMPLE_ACCESS, without_property};
 pub use status::{Level, Status};
