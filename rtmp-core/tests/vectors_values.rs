@@ -191,7 +191,7 @@ fn check_video(name: &str, payload: &[u8], expect: &Json) {
     if let Some(nanos) = expect["mod_ex"][0]["nano_offset"].as_u64() {
         assert_eq!(tag.nano_offset, Some(nanos as u32), "{name}");
     }
-    if let Some(packet) = expect["inner_packet_type"].as_u64().or(expect["packet_type"].as_u64()) {
+    if let Some(packet) = expect["inner_packet_type"].as_u64().or_else(|| expect["packet_type"].as_u64()) {
         let wanted = match packet {
             _ if expect["command"].is_u64() => tag.packet,
             0 => VideoPacket::SequenceStart,
