@@ -1,17 +1,26 @@
 //! From the command line to the command that runs, and its exit code.
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use crate::demo::{Band, Part};
 use crate::options::{Args, OptionError, Table, Values, parse_args, parse_env, parse_file, render_help};
 use crate::plan::Question;
+use crate::serve::{self, Job};
+use crate::settings::Settings;
 use crate::table::{DEMO, PLAN, SERVER};
 
 /// What is wrong with options ends the program with this code.
 const USAGE: u8 = 2;
 
 /// Runs the command that the arguments name. Exit codes: 0 done, 1 failed, 2 wrong options.
-pub(crate) fn run(mut args: Vec<String>) -> ExitCode {
+pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
+    let args: Result<Vec<String>, OsString> = args.into_iter().map(OsString::into_string).collect();
+    let mut args = match args {
+        Ok(args) => args,
+        Err(odd) => return refuse(&OptionError::new(odd.to_string_lossy(), "is not valid UTF-8")),
+    };
     let command = match args.first().map(String::as_str) {
         Some("plan" | "demo" | "help") => args.remove(0),
         _ => String::new(),
@@ -38,7 +47,7 @@ fn plan(args: Vec<String>) -> ExitCode {
 
 fn serve(args: Vec<String>, demo: bool) -> ExitCode {
     let table = if demo { DEMO } else { SERVER };
-    let (values, warnings) = match gather(table, args, std::env::vars()) {
+    let (values, warnings) = match gather(table, args.clone(), environment()) {
         Ok(Gathered::Run(values, warnings)) => (values, warnings),
         Ok(Gathered::Help) => return print(&help(table, if demo { "demo" } else { "" })),
         Ok(Gathered::Version) => return print(&version()),
@@ -47,8 +56,36 @@ fn serve(args: Vec<String>, demo: bool) -> ExitCode {
     for warning in warnings {
         eprintln!("jamserver: warning: {warning}");
     }
-    drop(values);
-    ExitCode::SUCCESS
+    let settings = match Settings::from_values(&values) {
+        Ok(settings) => settings,
+        Err(error) => return refuse(&error),
+    };
+    let band = match demo.then(|| band(&values, &settings)).transpose() {
+        Ok(band) => band,
+        Err(error) => return refuse(&error),
+    };
+    let reread = Box::new(move || match gather(table, args.clone(), environment())? {
+        Gathered::Run(values, _) => Settings::from_values(&values),
+        Gathered::Help | Gathered::Version => Err(OptionError::new("options", "no longer start a server")),
+    });
+    serve::run(Job { settings, values, reread, band })
+}
+
+/// The band that the options of `demo` ask for.
+fn band(values: &Values, settings: &Settings) -> Result<Band, OptionError> {
+    let band = Band::new(&values.list::<Part>("band")?, values.parsed("tempo")?.unwrap_or(100));
+    let room = usize::from(settings.config.protocol.channels_max());
+    if band.len() >= room {
+        let need = band.len() + 1;
+        return Err(values.error("numchannels", format!("the band leaves no room for you: {need} at least")));
+    }
+    Ok(band)
+}
+
+/// The environment, as far as it is text.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// What the command line asks for.

@@ -7,15 +7,19 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod banner;
 mod cli;
 mod demo;
+mod log;
+mod notify;
 mod options;
 mod plan;
+mod serve;
 mod settings;
 mod table;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::run(std::env::args().skip(1).collect())
+    cli::run(std::env::args_os().skip(1).collect())
 }

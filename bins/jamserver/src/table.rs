@@ -1,7 +1,7 @@
 //! The options of `jamserver`: this table is the only place where one is defined.
 
 use crate::options::{Foreign, ForeignDef, Kind, OptionDef, Table};
-use crate::settings::{self, DirectoryChoice, Network, ServerInfo};
+use crate::settings::{self, DirectoryChoice, ServerInfo};
 
 /// The options of `jamserver` itself.
 pub(crate) const SERVER: Table =
@@ -76,14 +76,14 @@ const OPTIONS: &[OptionDef] = &[
     },
     OptionDef {
         key: "allow",
-        kind: Kind::List { name: "NETWORKS", check: Network::check },
+        kind: Kind::List { name: "NETWORKS", check: settings::check_network },
         group: NETWORK,
         help: "Serves only these networks, such as 192.0.2.0/24,2001:db8::/32.",
         ..BLANK
     },
     OptionDef {
         key: "deny",
-        kind: Kind::List { name: "NETWORKS", check: Network::check },
+        kind: Kind::List { name: "NETWORKS", check: settings::check_network },
         group: NETWORK,
         help: "Ignores everything from these networks, also where --allow includes them.",
         ..BLANK
@@ -140,18 +140,11 @@ const OPTIONS: &[OptionDef] = &[
         ..BLANK
     },
     OptionDef {
-        key: "multithreading",
-        short: Some('T'),
-        group: SPEED,
-        help: "Spreads the work over the processor's cores; the same as --threads auto.",
-        ..BLANK
-    },
-    OptionDef {
         key: "threads",
         kind: Kind::Number { name: "N", min: 1, max: 64, words: &["auto"] },
-        default: "1",
+        default: "auto",
         group: SPEED,
-        help: "Threads that decode, mix and encode.",
+        help: "Threads that decode, mix and encode; auto takes more cores when one is not enough.",
         ..BLANK
     },
     OptionDef {
@@ -224,6 +217,13 @@ const OPTIONS: &[OptionDef] = &[
         short: Some('6'),
         group: HABIT,
         help: "IPv6 is used where the machine has it, unless --noipv6 is given.",
+        ..BLANK
+    },
+    OptionDef {
+        key: "multithreading",
+        short: Some('T'),
+        group: HABIT,
+        help: "The work is spread over the processor's cores, unless --threads 1 is given.",
         ..BLANK
     },
 ];
