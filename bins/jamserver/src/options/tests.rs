@@ -182,7 +182,7 @@ fn the_stronger_source_wins() {
     all.overlay(environment(&[("JAMSERVER_PORT", "2"), ("JAMSERVER_QOS", "2")]).unwrap().0);
     all.overlay(values("-p 3"));
     let got: Vec<_> = ["port", "qos", "numchannels", "threads"].map(|key| all.text(key).unwrap()).into();
-    assert_eq!(got, ["3", "2", "1", "1"]);
+    assert_eq!(got, ["3", "2", "1", "auto"]);
     let origin = all.error("qos", "x").to_string();
     assert_eq!(origin, "JAMSERVER_QOS: x");
 }
