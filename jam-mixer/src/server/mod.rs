@@ -3,6 +3,8 @@
 mod api;
 mod config;
 mod listing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
