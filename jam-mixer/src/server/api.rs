@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jam_proto::directory::{DirectoryEvent, RegistrationStatus};
 use jam_proto::guard::IpNetwork;
 use jam_proto::message::RecorderState;
 use jam_proto::{ChannelId, Server, ServerConfig, ServerStats, Transmit};
@@ -68,10 +67,6 @@ pub enum Event {
         /// `host` or `host:port`.
         host: Arc<str>,
     },
-    /// The registration with a directory has another status.
-    Registration(RegistrationStatus),
-    /// This server is a directory, and something about its list happened.
-    Directory(DirectoryEvent),
     /// The machine is at its limit and newcomers are refused (`true`), or there is room again.
     Full(bool),
     /// A musician announced a format that the codec does not have; it is silent until it announces another.

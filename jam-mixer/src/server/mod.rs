@@ -17,7 +17,6 @@ use jam_proto::{ChannelId, CommandError, Input, Server, ServerConfig};
 
 pub use api::{AudioBatch, Command, Event, Output, Stats};
 pub use config::{JamConfig, JamConfigBuilder, ListingConfig};
-use listing::{Listed, Listing};
 
 use crate::clock::TickClock;
 use crate::codec::Codec;
@@ -56,7 +55,7 @@ use crate::load::Load;
 pub struct JamServer<C: Codec> {
     protocol: Server,
     engine: Engine<C>,
-    listing: Listing,
+    listing: ListingConfig,
     executor: Box<dyn Executor>,
     samples: usize,
     /// Runs while somebody is connected.
@@ -82,7 +81,7 @@ impl<C: Codec> JamServer<C> {
     pub fn new(config: JamConfig, codec: C, executor: Box<dyn Executor>, seed: u64, now: Instant) -> Self {
         let samples = config.engine.tick.samples();
         let mut jam = Self {
-            listing: Listing::new(&config, now),
+            listing: config.listing,
             protocol: Server::new(config.protocol, seed, now),
             engine: Engine::new(config.engine, codec),
             executor,
@@ -95,6 +94,7 @@ impl<C: Codec> JamServer<C> {
             levels: Vec::with_capacity(ChannelId::COUNT_MAX),
             ticks: 0,
         };
+        listing::begin(&mut jam.protocol, &jam.listing, now);
         jam.settle();
         jam
     }
@@ -109,10 +109,6 @@ impl<C: Codec> JamServer<C> {
     }
 
     fn on_datagram(&mut self, src: SocketAddr, payload: &[u8]) {
-        if self.listing.takes(self.now, src, payload) {
-            self.settle();
-            return;
-        }
         let disposition = self.protocol.handle_input(self.now, Input::Datagram { src, payload });
         // Sizes are judged by the engine too, which follows the same events.
         if let Disposition::Audio(channel) | Disposition::WrongSize(channel) = disposition {
@@ -124,7 +120,6 @@ impl<C: Codec> JamServer<C> {
     }
 
     fn on_timeout(&mut self) {
-        self.listing.handle_timeout(self.now);
         if self.protocol.handle_input(self.now, Input::Timeout) != Disposition::Consumed {
             debug_assert!(false, "time is not audio");
         }
@@ -169,17 +164,10 @@ impl<C: Codec> JamServer<C> {
                     self.on_event(&event);
                     Output::Event(Event::Protocol(event))
                 }
+                server::Output::Resolve(host) => Output::Event(Event::ResolveDirectory { host }),
                 _ => continue,
             };
             self.outputs.push_back(Queued::Output(output));
-        }
-        while let Some(output) = self.listing.poll_output() {
-            self.outputs.push_back(Queued::Output(match output {
-                Listed::Transmit(transmit) => Output::Transmit(transmit),
-                Listed::Resolve { host } => Output::Event(Event::ResolveDirectory { host }),
-                Listed::Status(status) => Output::Event(Event::Registration(status)),
-                Listed::Directory(event) => Output::Event(Event::Directory(event)),
-            }));
         }
     }
 
@@ -233,10 +221,7 @@ impl<C: Codec> JamServer<C> {
     /// When to call [`handle_input`](Self::handle_input) with [`Input::Timeout`] if nothing else happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.next_tick(), self.protocol.poll_timeout(), self.listing.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        [self.next_tick(), self.protocol.poll_timeout()].into_iter().flatten().min()
     }
 
     /// When the next tick is due; `None` while nobody is connected. Everything else can wait for a tick.
@@ -260,7 +245,7 @@ impl<C: Codec> JamServer<C> {
         self.now = now;
         let result = match command {
             Command::Reload(config) => {
-                self.listing.describe(now, &config);
+                listing::describe(&mut self.protocol, &self.listing, now, &config);
                 self.protocol.command(now, server::Command::Reload(config))
             }
             Command::Recorder(state) => self.protocol.command(now, server::Command::Recorder(state)),
@@ -274,7 +259,7 @@ impl<C: Codec> JamServer<C> {
             }
             Command::Unban(network) => self.protocol.command(now, server::Command::Unban(network)),
             Command::RestoreDirectory(text) => {
-                self.listing.restore(now, &text);
+                listing::restore(&mut self.protocol, &self.listing, now, &text);
                 Ok(())
             }
         };
@@ -285,14 +270,15 @@ impl<C: Codec> JamServer<C> {
     /// The answer to [`Event::ResolveDirectory`]: the IPv4 address that `host` has now.
     pub fn directory_resolved(&mut self, now: Instant, addr: Option<SocketAddr>) {
         self.now = now;
-        self.listing.resolved(now, addr);
+        // Cannot fail: without a registration the answer is of no interest.
+        let _ = self.protocol.command(now, server::Command::Resolved(addr));
         self.settle();
     }
 
     /// The list of a directory as it is kept in a file; `None` if this server is none.
     #[must_use]
     pub fn directory_text(&self) -> Option<String> {
-        self.listing.text()
+        self.protocol.directory().map(jam_proto::directory::Directory::save)
     }
 
     /// Tells the time of day for chat lines. It runs on by itself; repeat it every few minutes, for summer time.
@@ -322,7 +308,6 @@ impl<C: Codec> JamServer<C> {
     /// [`poll_output`](Self::poll_output) once more, then drop the server.
     pub fn stop(&mut self, now: Instant) {
         self.now = now;
-        self.listing.stop(now);
         // Cannot fail: it only frees.
         let _ = self.protocol.command(now, server::Command::Shutdown);
         self.settle();

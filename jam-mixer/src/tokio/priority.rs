@@ -43,7 +43,7 @@ fn set(priority: u8) -> Result<(), RealtimeDenied> {
         set_thread_priority_and_policy, thread_native_id,
     };
     let denied = |reason: String| RealtimeDenied { reason };
-    let value = ThreadPriorityValue::try_from(priority).map_err(|e| denied(String::from(e)))?;
+    let value = ThreadPriorityValue::try_from(priority).map_err(denied)?;
     set_thread_priority_and_policy(
         thread_native_id(),
         ThreadPriority::Crossplatform(value),
