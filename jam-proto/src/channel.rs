@@ -10,7 +10,7 @@ use crate::config::ServerLimits;
 use crate::guard::Bucket;
 use crate::message::ChannelInfo;
 use crate::reliable::{Reliable, ReliableLimits};
-use crate::types::{AudioProps, ChannelId, JitterSize};
+use crate::types::{AudioProps, ChannelId, JitterSize, Sequence};
 
 /// A set of channels.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -171,6 +171,15 @@ impl Channel {
         self.datagram_bytes = props.datagram_bytes();
         self.props = Some(props);
         self.wrong_size_since = None;
+    }
+
+    /// Whether the size is that of the same format with sequence bytes: clients switch them on as soon as they know our
+    /// version, and message 20, which says so, may be held up behind others for seconds.
+    pub(crate) fn is_adding_sequence(&self, bytes: usize) -> bool {
+        self.props.is_some_and(|props| {
+            props.sequence == Sequence::Without
+                && bytes == AudioProps { sequence: Sequence::With, ..props }.datagram_bytes()
+        })
     }
 
     /// Bytes on the heap.

@@ -50,7 +50,7 @@ pub struct ServerLimits {
     pub messages: Rate,
     /// Chat lines per channel. Default 2/s, 10 at once.
     pub chat: Rate,
-    /// Chat lines waiting for one receiver. Default 64.
+    /// Chat lines waiting for one receiver; who is that slow misses what comes. Default 16.
     pub chat_queue_max: usize,
     /// Outputs waiting to be polled before new inputs are put off. Default 4,096.
     pub outputs_max: usize,
@@ -78,7 +78,7 @@ impl Default for ServerLimits {
             quarantined_max: 256,
             messages: Rate { per_second: 200, burst: 1_000 },
             chat: Rate { per_second: 2, burst: 10 },
-            chat_queue_max: 64,
+            chat_queue_max: 16,
             outputs_max: 4_096,
             bans_max: 1_024,
             networks_max: 65_536,

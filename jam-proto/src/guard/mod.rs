@@ -374,6 +374,18 @@ mod tests {
     }
 
     #[test]
+    fn requests_of_all_strangers_together_have_a_rate_too() {
+        let now = start();
+        let limits =
+            GuardLimits { requests_total: Rate { per_second: 1, burst: 7 }, ..GuardLimits::default() };
+        let mut guard = Guard::new(limits, 1, now);
+        let permitted = (0..=255).filter(|last| guard.permits_request(now, ip(*last), 13, true)).count();
+        assert_eq!(permitted, 7);
+        // Connected musicians do not suffer from strangers.
+        assert!(guard.permits_request(now, ip(1), 13, false));
+    }
+
+    #[test]
     fn neighbours_in_one_ipv6_network_are_one_host() {
         let host = |text: &str| host_of(text.parse().unwrap());
         assert_eq!(host("2001:db8::1"), host("2001:db8::ffff:1:2:3"));

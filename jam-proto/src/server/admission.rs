@@ -176,7 +176,7 @@ impl Server {
     }
 
     /// A message of a connection from an address that has none: the answer to a probe, or nothing.
-    fn on_stranger_message(&mut self, now: Instant, src: SocketAddr, frame: Frame<'_>) {
+    pub(super) fn on_stranger_message(&mut self, now: Instant, src: SocketAddr, frame: Frame<'_>) {
         match (frame.id, frame.body) {
             (id::NETW_TRANSPORT_PROPS, body) => match body.try_into() {
                 Ok(body) => self.on_stranger_props(now, src, (frame.counter, body)),

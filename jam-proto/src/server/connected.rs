@@ -26,7 +26,12 @@ impl Server {
         match channel.reliable.handle_frame(&frame) {
             Received::Message { id: message, body } => {
                 self.stats.messages += 1;
+                let addr = channel.addr;
                 self.on_message(now, id, message, &body);
+                if self.channel(id).is_none() {
+                    // The message told that the client was started anew: it is a newcomer's message.
+                    self.on_stranger_message(now, addr, frame);
+                }
             }
             Received::WrongAcknowledgement if !channel.is_proven() => {
                 channel.guesses = channel.guesses.saturating_add(1);

@@ -214,7 +214,7 @@ impl Server {
             return Disposition::Audio(id);
         }
         self.stats.datagrams_wrong_size += 1;
-        if channel.datagram_bytes == 0 {
+        if channel.datagram_bytes == 0 || channel.is_adding_sequence(payload.len()) {
             return Disposition::WrongSize(id);
         }
         let since = *channel.wrong_size_since.get_or_insert(now);

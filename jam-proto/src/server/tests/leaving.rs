@@ -115,6 +115,8 @@ fn a_client_started_anew_is_recognised_by_its_missing_sequence_bytes() {
     room.play(&mut [&mut again]);
     assert!(matches!(room.events()[..], [Event::Left { reason: LeaveReason::Restarted, .. }]));
     room.join(&mut again);
+    // Its message was kept: the format is known as soon as there is a channel.
+    assert!(matches!(room.events()[..], [Event::Joined { .. }, Event::Transport { .. }, ..]));
     assert_eq!(again.channel, Some(slot(0)));
 }
 
@@ -127,6 +129,19 @@ fn one_datagram_of_the_right_size_among_wrong_ones_shows_that_the_client_is_the_
         room.pass(ms(100));
     }
     assert_eq!((room.server.connected(), room.stats().left_restarted), (1, 0));
+}
+
+#[test]
+fn sequence_bytes_that_come_long_before_their_announcement_are_no_restart() {
+    let mut room = Room::new();
+    let mut ann = room.joined(ANN, "Ann");
+    for _ in 0..300 {
+        assert_eq!(room.audio(ann.addr, 46), Disposition::WrongSize(slot(0)));
+        room.pass(ms(10));
+    }
+    ann.say(&Message::AudioProps(AudioProps { sequence: Sequence::With, ..props() }));
+    room.play(&mut [&mut ann]);
+    assert_eq!(room.audio(ann.addr, 46), Disposition::Audio(slot(0)));
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod listing;
 mod mixing;
 mod properties;
 mod strangers;
+mod world;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -258,6 +258,66 @@ fn a_connect_dialog_is_served_at_once_even_for_a_long_list() {
 }
 
 #[test]
+fn a_forger_can_borrow_no_more_for_its_victims_than_documented() {
+    // 128 musicians: the longest answer there is.
+    let mut room = Room::with(|config| config.channels_max(128));
+    for n in 0..128 {
+        let _musician = room.joined(&format!("10.0.0.{n}:5000"), "sixteen letters!");
+        room.pass(ms(100));
+    }
+    room.pass(ms(10_000));
+    room.sent();
+    let sent_to = |room: &mut Room, host: fn(u32) -> u32| {
+        let (mut asked, mut answered) = (0, 0);
+        for n in 0..10_000 {
+            let victim = SocketAddr::from(((0xC633_0000 | host(n)).to_be_bytes(), 9));
+            room.connectionless(victim, &Connectionless::RequestClientList);
+            asked += 9;
+            let sent = room.sent();
+            answered += sent.iter().filter(|s| s.dst == victim).map(|s| s.body.len() + 9).sum::<usize>();
+            room.now += ms(1);
+        }
+        (asked, answered)
+    };
+    let list = 5 * 1024;
+    let (asked, answered) = sent_to(&mut room, |_| 1);
+    assert!(answered > 0 && answered <= asked + 2 * 1024 + list + 256 * 10, "one victim: {answered}");
+    let (asked, answered) = sent_to(&mut room, |n| n % 5_000);
+    assert!(answered <= asked + 16 * 1024 + list + 8 * 1024 * 10, "all victims: {answered}");
+}
+
+#[test]
+fn so_many_addresses_are_in_quarantine_at_once() {
+    let mut room = Room::limited(|limits| limits.quarantined_max = 1, |config| config);
+    let addrs = ["192.0.2.1:5000", "192.0.2.2:5000"].map(|at| room.joined(at, "x").addr);
+    for addr in addrs {
+        room.connectionless(addr, &Connectionless::Disconnection);
+    }
+    room.sent();
+    for addr in addrs {
+        room.audio(addr, 45).consumed();
+    }
+    assert_eq!(room.one_sent().dst, addrs[0]);
+}
+
+#[test]
+fn a_channel_that_sends_too_many_messages_is_not_acknowledged_until_it_slows_down() {
+    let mut room = Room::new();
+    let ann = room.joined(ANN, "Ann");
+    room.pass(ms(10_000));
+    room.sent();
+    for n in 0..1_500_u16 {
+        room.raw_message(ann.addr, 999, n as u8, &[]);
+    }
+    assert_eq!((room.sent().len(), room.stats().messages_limited), (1_000, 500));
+    room.pass(ms(100));
+    for n in 0..30 {
+        room.raw_message(ann.addr, 999, 100 + n, &[]);
+    }
+    assert_eq!(room.sent().len(), 20);
+}
+
+#[test]
 fn a_connected_musician_is_answered_without_books_but_at_a_rate() {
     let mut room = Room::limited(strict, |config| config.welcome("x".repeat(1_000)));
     let ann = room.joined(ANN, "Ann");
