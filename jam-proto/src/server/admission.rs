@@ -23,6 +23,8 @@ pub(super) struct Probe {
     counter: u8,
     asked: u8,
     began_at: Instant,
+    /// When it knocked last.
+    heard_at: Instant,
     /// When to ask again.
     next_at: Instant,
     /// Message 20 usually arrives before the acknowledgement; it is processed once there is a channel.
@@ -87,9 +89,14 @@ impl Server {
     fn on_stranger_audio(&mut self, now: Instant, src: SocketAddr) {
         if self.quarantine.get(&src).is_some_and(|until| now < *until) {
             self.stats.quarantined += 1;
-        } else if self.probes.get(&src).is_some() || self.remember(now, src, Newcomer::Knocking) {
-            self.ask(now, src);
+            return;
         }
+        if let Some(probe) = self.probes.get_mut(&src) {
+            probe.heard_at = now;
+        } else if !self.remember(now, src, Newcomer::Knocking) {
+            return;
+        }
+        self.ask(now, src);
     }
 
     /// Makes an entry for a newcomer; `false` if that is not possible.
@@ -110,7 +117,7 @@ impl Server {
             return false;
         }
         let counter = self.secret.next_u8();
-        let fresh = || Probe { counter, asked: 0, began_at: now, next_at: now, props: None };
+        let fresh = || Probe { counter, asked: 0, began_at: now, heard_at: now, next_at: now, props: None };
         let (_, evicted) = self.probes.touch_or(src, fresh);
         self.stats.probes_evicted += u64::from(evicted.is_some());
         self.wake_at(now.checked_add(self.limits().probe_lifetime));
@@ -155,13 +162,28 @@ impl Server {
         }
         for (addr, expired) in due {
             if expired {
-                self.probes.remove(&addr);
-                self.stats.probes_expired += 1;
+                self.renew_or_forget(now, addr);
                 continue;
             }
             self.ask(now, addr);
             if let Some(probe) = self.probes.get_mut(&addr).filter(|probe| probe.next_at <= now) {
                 probe.next_at = now + interval;
+            }
+        }
+    }
+
+    /// Ends the time a newcomer had to answer.
+    ///
+    /// Whoever still knocks gets another time with the same counter: programs with a window were seen to answer nothing
+    /// for two seconds while they played already, and their late answers must not look like guesses.
+    fn renew_or_forget(&mut self, now: Instant, addr: SocketAddr) {
+        let lifetime = self.limits().probe_lifetime;
+        let knocking = |probe: &&mut Probe| now.saturating_duration_since(probe.heard_at) < lifetime / 2;
+        match self.probes.get_mut(&addr).filter(knocking) {
+            Some(probe) => (probe.asked, probe.began_at, probe.next_at) = (0, now, now),
+            None => {
+                self.probes.remove(&addr);
+                self.stats.probes_expired += 1;
             }
         }
     }

@@ -490,3 +490,34 @@ fn transmits(server: &mut Server) -> Vec<Vec<u8>> {
         })
         .collect()
 }
+
+/// The musician with a window in `social_new_recorder` played from the start, but its program answered nothing for 2.2 s.
+/// By then our server has asked several times; the late answers must not be taken for guesses.
+#[test]
+fn a_client_that_starts_slowly_gets_in() {
+    let start = start();
+    let mut server = Server::new(ServerConfig::builder().build().unwrap(), 3, start);
+    let mut writer = FrameWriter::new();
+    let src = addr(33308);
+    let mut questions = Vec::new();
+    let mut now = start;
+    while now < start + Duration::from_millis(2_190) {
+        now += Duration::from_micros(2_667);
+        while server.poll_timeout().is_some_and(|timeout| timeout <= now) {
+            let _ = server.handle_input(server.poll_timeout().unwrap(), Input::Timeout);
+        }
+        assert_eq!(
+            server.handle_input(now, Input::Datagram { src, payload: &[0; 45] }),
+            Disposition::Consumed
+        );
+        questions.extend(transmits(&mut server));
+    }
+    assert!((2..8).contains(&questions.len()), "{} questions", questions.len());
+    for question in questions {
+        let frame = Frame::parse(&question).unwrap();
+        assert_eq!(frame.id, id::REQ_NETW_TRANSPORT_PROPS);
+        let acknowledgement = writer.frame(id::ACKN, frame.counter, &frame.id.to_le_bytes());
+        let _ = server.handle_input(now, Input::Datagram { src, payload: &acknowledgement });
+    }
+    assert_eq!(server.connected(), 1);
+}
