@@ -113,10 +113,10 @@ fn tell(notice: &Notice, log: &mut ConnectionLog) {
             log.joined(addr.ip(), *connected)
         }
         Notice::Event(Event::Protocol(JamEvent::Left { connected: 0, .. })) => log.idle(),
-        Notice::Event(Event::Registration(status)) => {
+        Notice::Event(Event::Protocol(JamEvent::Registration(status))) => {
             say(&format!("Server Registration Status update: {status}"))
         }
-        Notice::Event(Event::Directory(event)) => say(&event.to_string()),
+        Notice::Event(Event::Protocol(JamEvent::Directory(event))) => say(&event.to_string()),
         Notice::Event(Event::Full(true)) => {
             say("jamserver: warning: this machine is at its limit; newcomers are refused");
         }
