@@ -5,8 +5,8 @@
 //!
 //! 1. Strangers are asked with message 21 under a random counter; what else a newcomer gets follows once it has
 //!    acknowledged that. So 21 is the first message instead of the fifth, and counters differ.
-//! 2. A message from an address without a channel is not acknowledged; the captured servers took it if audio had
-//!    come before.
+//! 2. What comes from an address without a channel is not acknowledged; an audio format is kept until there is one.
+//!    Captured servers had a channel for it as soon as audio had come.
 //! 3. A refused newcomer is told that the server is full once in a while, not for every datagram.
 //! 4. A single datagram of a stranger is not answered for 30 s, see [`probes_get_the_captured_answers`].
 //!
