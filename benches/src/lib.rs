@@ -5,4 +5,5 @@
 
 pub mod bare;
 pub mod cpu;
+pub mod quality;
 pub mod signal;
