@@ -14,6 +14,8 @@ workspace=$(cd "$(dirname "$0")/../.." && pwd)
 room=$(mktemp -d)
 trap 'rm -rf "$room"' EXIT
 export CARGO_TARGET_DIR="$room/target"
+# Steps 3 and 4 change HOME; the compiler stays where it is.
+export RUSTUP_HOME="${RUSTUP_HOME:-$HOME/.rustup}"
 step() { printf '\n== %s\n' "$*"; }
 
 step "1: from the packaged files"

@@ -5,11 +5,13 @@
 
 mod ffi;
 mod settings;
+mod silence;
 
 use std::fmt;
 
 use self::ffi::{BITRATE_MAX, DecoderState, EncoderState, Flavour, Setting};
 pub use self::settings::{EncoderSettings, ModeSettings};
+use self::silence::Silence;
 use super::{Codec, CodecError, Decode, Encode, StreamSpec, expect_len};
 
 /// The smallest block: clients announce 10 bytes at least (spec 2.2, message 20).
@@ -86,13 +88,13 @@ impl Codec for OpusCustom {
         ] {
             state.set(setting, value).map_err(|code| CodecError::EncodeFailed { code })?;
         }
-        Ok(OpusCustomEncoder { state, spec })
+        Ok(OpusCustomEncoder { state, spec, silence: Silence::default() })
     }
 
     fn decoder(&self, spec: StreamSpec) -> Result<OpusCustomDecoder, CodecError> {
         check_size(spec)?;
         let state = DecoderState::new(self.flavour, spec.codec, spec.layout)?;
-        Ok(OpusCustomDecoder { state, spec })
+        Ok(OpusCustomDecoder { state, spec, silence: Silence::default() })
     }
 }
 
@@ -114,9 +116,14 @@ fn bitrate(spec: StreamSpec) -> i32 {
 }
 
 /// An encoder of [`OpusCustom`].
+///
+/// All-zero samples cost next to nothing once they have lasted for a moment (at most 0.2 s): the encoder has then
+/// settled in a state in which every block of silence is the same, and skips the work. The bytes are those it would
+/// have written, then and afterwards.
 pub struct OpusCustomEncoder {
     state: EncoderState,
     spec: StreamSpec,
+    silence: Silence,
 }
 
 impl Encode for OpusCustomEncoder {
@@ -124,6 +131,10 @@ impl Encode for OpusCustomEncoder {
         let want = usize::from(self.spec.block_bytes);
         expect_len("pcm", pcm.len(), self.spec.pcm_len())?;
         expect_len("block", block.len(), want)?;
+        if self.silence.settled(silence::is_silent(pcm)) {
+            silence::write_block(block, self.spec.layout);
+            return Ok(());
+        }
         match self.state.encode(pcm, block) {
             Ok(got) if got == want => Ok(()),
             Ok(got) => Err(CodecError::ShortBlock { got, want }),
@@ -132,7 +143,7 @@ impl Encode for OpusCustomEncoder {
     }
 
     fn fork(&self) -> Self {
-        Self { state: self.state.fork(), spec: self.spec }
+        Self { state: self.state.fork(), spec: self.spec, silence: self.silence }
     }
 }
 
@@ -146,9 +157,12 @@ impl fmt::Debug for OpusCustomEncoder {
 ///
 /// The first byte of a block says mono or stereo; the decoder obeys it and still writes the layout of its own
 /// stream. After a lost or undecodable block the sound of the following blocks recovers within a few blocks.
+/// Concealment of a long gap fades to the background noise heard before the gap, not to silence; whoever wants
+/// silence stops asking for it. Blocks of silence cost next to nothing once they have lasted for a moment.
 pub struct OpusCustomDecoder {
     state: DecoderState,
     spec: StreamSpec,
+    silence: Silence,
 }
 
 impl Decode for OpusCustomDecoder {
@@ -156,6 +170,10 @@ impl Decode for OpusCustomDecoder {
         expect_len("pcm", pcm.len(), self.spec.pcm_len())?;
         if let Some(block) = block {
             expect_len("block", block.len(), usize::from(self.spec.block_bytes))?;
+        }
+        if self.silence.settled(block.is_some_and(|block| silence::is_block(block, self.spec.layout))) {
+            pcm.fill(0);
+            return Ok(());
         }
         let bytes = block.map_or(0, <[u8]>::len);
         self.state.decode(block, pcm).map_err(|code| CodecError::Undecodable { bytes, code })
