@@ -188,6 +188,8 @@ struct Senders {
     /// Samples owed to each sender's clock.
     owed: [usize; CHANNELS as usize],
     noise: u64,
+    /// The next sequence byte of each listener, as long as its stream is not interrupted by a call.
+    expected: [Option<u8>; CHANNELS as usize],
 }
 
 impl Senders {
@@ -197,6 +199,7 @@ impl Senders {
             sequence: std::array::from_fn(|c| 250 + c as u8 % 6),
             owed: [0; CHANNELS as usize],
             noise: 1,
+            expected: [None; CHANNELS as usize],
         }
     }
 
@@ -218,6 +221,17 @@ impl Senders {
             }
         }
         bytes
+    }
+
+    /// Whoever listens without interruption sees sequence bytes without gap, whatever the faders do.
+    fn check_numbers(&mut self, datagrams: &[(ChannelId, Vec<u8>)]) {
+        for (to, datagram) in datagrams {
+            let Some(props) = self.formats[to.index()] else { continue };
+            for number in read(props, datagram).1 {
+                let expected = self.expected[to.index()].replace(number.wrapping_add(1));
+                assert!(expected.is_none_or(|expected| expected == number), "{to}: {number} for {expected:?}");
+            }
+        }
     }
 
     /// The datagrams of one tick.
@@ -243,11 +257,14 @@ fn play(
     script: &[Call],
     samples: usize,
     mixers: &mut [&mut dyn Mixer],
-    mut compare: impl FnMut(&Senders, &[Outcome]),
+    mut compare: impl FnMut(&mut Senders, &[Outcome]),
 ) {
     let mut senders = Senders::new();
     for call in script {
         mixers.iter_mut().for_each(|mixer| mixer.call(call));
+        if let Call::Open(c) | Call::Close(c) | Call::Configure(c, _) | Call::Role(c, _) = *call {
+            senders.expected[usize::from(c)] = None;
+        }
         match *call {
             Call::Configure(c, props) => senders.formats[usize::from(c)] = Some(props),
             Call::Settle(c) => {
@@ -267,7 +284,7 @@ fn play(
                         }
                     }
                     let results: Vec<_> = mixers.iter_mut().map(|mixer| mixer.tick()).collect();
-                    compare(&senders, &results);
+                    compare(&mut senders, &results);
                 }
             }
             _ => {}
@@ -319,6 +336,7 @@ proptest! {
             let (clever, plain) = (&results[0], &results[1]);
             assert_eq!(&clever.1, &plain.1);
             assert_eq!(clever.0.len(), plain.0.len());
+            senders.check_numbers(&clever.0);
             for ((to, clever), (plain_to, plain)) in clever.0.iter().zip(&plain.0) {
                 assert_eq!(to, plain_to);
                 let props = senders.formats[to.index()].unwrap();

@@ -322,6 +322,3 @@ impl<C: Codec> Engine<C> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
