@@ -182,7 +182,7 @@ fn random_faders_losses_and_formats_never_make_a_difference() {
     let (mut forks, mut merges) = (0, 0);
     for seed in 0..4 {
         let mut draw = Random::new(seed + 100);
-        let opus = draw.next() % 2 == 0;
+        let opus = draw.next().is_multiple_of(2);
         let formats: Vec<AudioProps> = (0..MUSICIANS)
             .map(|number| {
                 let stereo = number == 4;
@@ -196,7 +196,7 @@ fn random_faders_losses_and_formats_never_make_a_difference() {
                         (false, false) => 22,
                     },
                     factor: [BlockFactor::One, BlockFactor::Two, BlockFactor::Four][draw.next() as usize % 3],
-                    sequence: if draw.next() % 4 == 0 { Sequence::Without } else { Sequence::With },
+                    sequence: if draw.next().is_multiple_of(4) { Sequence::Without } else { Sequence::With },
                 }
             })
             .collect();
@@ -204,7 +204,11 @@ fn random_faders_losses_and_formats_never_make_a_difference() {
         room.loss_percent = 3;
         for _ in 0..25 {
             let (listener, source) = (draw.next() as u8 % MUSICIANS, draw.next() as u8 % MUSICIANS);
-            room.set_gain(listener, source, if draw.next() % 3 == 0 { Gain::ZERO } else { Gain::UNITY });
+            room.set_gain(
+                listener,
+                source,
+                if draw.next().is_multiple_of(3) { Gain::ZERO } else { Gain::UNITY },
+            );
             room.play(20 + draw.next() as usize % 150);
         }
         let stats = room.clever.stats();

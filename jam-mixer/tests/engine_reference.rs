@@ -229,7 +229,10 @@ impl Senders {
             let Some(props) = self.formats[to.index()] else { continue };
             for number in read(props, datagram).1 {
                 let expected = self.expected[to.index()].replace(number.wrapping_add(1));
-                assert!(expected.is_none_or(|expected| expected == number), "{to}: {number} for {expected:?}");
+                assert!(
+                    expected.is_none_or(|expected| expected == number),
+                    "{to}: {number} for {expected:?}"
+                );
             }
         }
     }

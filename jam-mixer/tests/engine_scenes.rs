@@ -3,9 +3,7 @@
 use jam_mixer::codec::{Codec, CodecError, Decode, Raw, StreamSpec};
 use jam_mixer::engine::{Engine, EngineConfig, Push, Role, TickLength, TickReport};
 use jam_mixer::job::Inline;
-use jam_proto::{
-    AudioProps, BlockCodec, BlockFactor, ChannelId, Gain, JitterSize, Layout, Pan, Sequence,
-};
+use jam_proto::{AudioProps, BlockCodec, BlockFactor, ChannelId, Gain, JitterSize, Layout, Pan, Sequence};
 
 fn channel(number: u8) -> ChannelId {
     ChannelId::new(number).expect("below 150")
@@ -170,7 +168,10 @@ fn echo(tick: TickLength, props: AudioProps) -> Option<String> {
     if back.len() - start < 2000 {
         return Some(format!("only {} samples came back", back.len() - start));
     }
-    back[start..].windows(2).find(|pair| pair[1] != pair[0] % 30_000 + 1).map(|pair| format!("samples {pair:?}"))
+    back[start..]
+        .windows(2)
+        .find(|pair| pair[1] != pair[0] % 30_000 + 1)
+        .map(|pair| format!("samples {pair:?}"))
 }
 
 #[test]
@@ -247,7 +248,10 @@ fn the_fade_in_counts_datagrams_and_takes_3_s_for_every_format() {
             let expected = (20_000.0 * f64::from(count as u32) / f64::from(datagrams as u32)) as i16;
             let heard = heard.expect("the first channel listens");
             // The source may be concealed (silence with raw audio) while it waits for its next datagram.
-            assert!(heard == 0 || heard.abs_diff(expected) <= 1, "{count} of {datagrams}: {heard} {expected}");
+            assert!(
+                heard == 0 || heard.abs_diff(expected) <= 1,
+                "{count} of {datagrams}: {heard} {expected}"
+            );
         }
     }
 }
@@ -362,7 +366,9 @@ fn after_a_stall_the_engine_skips_and_the_delay_has_not_grown() {
         room.engine.push(channel(0), &level(MONO, room.sequence, i16::from(room.sequence)), None);
         room.sequence += 1;
         let tick = room.engine.tick(&mut Inline);
-        tick.datagrams().map(|(to, d)| (to.number(), d.chunks(257).map(|block| block[256]).collect())).collect()
+        tick.datagrams()
+            .map(|(to, d)| (to.number(), d.chunks(257).map(|block| block[256]).collect()))
+            .collect()
     };
     let before = numbers(&mut room)[0].1[0];
     // 15 ticks pass in which the sender went on.
@@ -401,8 +407,10 @@ fn taps_get_stems_and_the_main_mix() {
     }
     let tick = room.engine.tick(&mut Inline);
     let frames = tick.frames();
-    let stems: Vec<_> =
-        frames.stems().map(|stem| (stem.channel.number(), stem.layout, stem.pcm.len(), stem.pcm[5])).collect();
+    let stems: Vec<_> = frames
+        .stems()
+        .map(|stem| (stem.channel.number(), stem.layout, stem.pcm.len(), stem.pcm[5]))
+        .collect();
     assert_eq!(
         stems,
         [(0, Layout::Mono, 128, 300), (1, Layout::Mono, 128, -20), (2, Layout::Stereo, 256, 0)]

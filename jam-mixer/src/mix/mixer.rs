@@ -1,6 +1,6 @@
 //! From planes and weights to the samples of a mix.
 
-use super::kernel::{self, LISTENERS};
+use super::kernel::{self, LISTENERS, Lanes};
 use super::planes::{Planes, Side};
 use super::set::ChannelSet;
 use super::weights::Weights;
@@ -60,7 +60,7 @@ pub(crate) struct Mix<'a> {
 pub(crate) struct Scratch {
     left: [Vec<f32>; LISTENERS],
     right: [Vec<f32>; LISTENERS],
-    weights: Vec<[f32; LISTENERS]>,
+    weights: Vec<[Lanes; LISTENERS]>,
 }
 
 impl Scratch {
@@ -111,12 +111,7 @@ fn one_side(planes: &Planes, weights: &Weights, path: Path, side: Side, sums: &m
         planes.active()
     };
     for channel in terms.and(weights.heard).iter() {
-        let term = &weights.terms[channel.index()];
-        let (weight, delay) = match side {
-            Side::Mid => (term.left, 0),
-            Side::Left => (term.left, term.delay_left()),
-            Side::Right => (term.right, term.delay_right()),
-        };
+        let (weight, delay) = weights.of(channel, side);
         kernel::add_scaled(sums, planes.source(side, channel, delay), weight);
     }
 }
@@ -127,11 +122,11 @@ pub(crate) fn mix_dense(planes: &Planes, mixes: &mut [Mix<'_>], scratch: &mut Sc
     let Scratch { left, right, weights } = scratch;
     let stereo = mixes.first().is_some_and(|mix| mix.layout == Layout::Stereo);
     let split = stereo && mixes.iter().any(|mix| sides_differ(planes, mix.weights));
-    gather(weights, planes.channels(), mixes, |weights, channel| weights.terms[channel.index()].left);
     let side = if stereo { Side::Left } else { Side::Mid };
+    gather(weights, planes.channels(), mixes, side);
     kernel::matrix(left, planes.rows(side), planes.stride(), planes.lead(), weights, planes.samples());
     if split {
-        gather(weights, planes.channels(), mixes, |weights, channel| weights.terms[channel.index()].right);
+        gather(weights, planes.channels(), mixes, Side::Right);
         kernel::matrix(
             right,
             planes.rows(Side::Right),
@@ -151,14 +146,10 @@ pub(crate) fn mix_dense(planes: &Planes, mixes: &mut [Mix<'_>], scratch: &mut Sc
 }
 
 /// The weights in the order the kernel reads them; missing listeners get zero.
-fn gather(
-    out: &mut Vec<[f32; LISTENERS]>,
-    channels: &[ChannelId],
-    mixes: &[Mix<'_>],
-    weight: impl Fn(&Weights, ChannelId) -> f32,
-) {
+fn gather(out: &mut Vec<[Lanes; LISTENERS]>, channels: &[ChannelId], mixes: &[Mix<'_>], side: Side) {
+    const SILENT: [f32; ChannelId::COUNT_MAX] = [0.0; ChannelId::COUNT_MAX];
+    let factors: [_; LISTENERS] =
+        std::array::from_fn(|l| mixes.get(l).map_or(&SILENT, |mix| mix.weights.factors(side)));
     out.clear();
-    out.extend(channels.iter().map(|&channel| {
-        std::array::from_fn(|l| mixes.get(l).map_or(0.0, |mix| weight(mix.weights, channel)))
-    }));
+    out.extend(channels.iter().map(|&channel| factors.map(|factors| [factors[channel.index()]; 4])));
 }

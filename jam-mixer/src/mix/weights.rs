@@ -1,6 +1,6 @@
 //! The factors of one mix: gains, pans and fades of its sources, multiplied out.
 
-use super::{gains::GainMatrix, set::ChannelSet};
+use super::{gains::GainMatrix, planes::Side, set::ChannelSet};
 use jam_proto::{ChannelId, Layout, Pan};
 
 /// What a source is multiplied with on its way into a mix.
@@ -23,14 +23,6 @@ impl Term {
             }
         }
     }
-
-    pub(crate) fn delay_left(&self) -> usize {
-        usize::from(self.delay.max(0).unsigned_abs())
-    }
-
-    pub(crate) fn delay_right(&self) -> usize {
-        usize::from(self.delay.min(0).unsigned_abs())
-    }
 }
 
 /// `2 * min(0.5, 1 - p)`: full level on both sides at the centre.
@@ -50,7 +42,9 @@ pub(crate) fn delay_samples(pan: Pan) -> i8 {
 
 /// The terms of one mix for every possible source, and which of them are trivial.
 pub(crate) struct Weights {
-    pub terms: [Term; ChannelId::COUNT_MAX],
+    left: [f32; ChannelId::COUNT_MAX],
+    right: [f32; ChannelId::COUNT_MAX],
+    delay: [i8; ChannelId::COUNT_MAX],
     /// Sources taken as they are: factor 1 on both sides, no delay.
     pub unit: ChannelSet,
     /// Sources that are heard at all.
@@ -64,7 +58,9 @@ pub(crate) struct Weights {
 impl Weights {
     pub(crate) fn new() -> Self {
         Self {
-            terms: [Term { left: 0.0, right: 0.0, delay: 0 }; ChannelId::COUNT_MAX],
+            left: [0.0; ChannelId::COUNT_MAX],
+            right: [0.0; ChannelId::COUNT_MAX],
+            delay: [0; ChannelId::COUNT_MAX],
             unit: ChannelSet::default(),
             heard: ChannelSet::default(),
             sided: ChannelSet::default(),
@@ -72,8 +68,28 @@ impl Weights {
         }
     }
 
+    /// The factor and the delay of a source on a side.
+    pub(crate) fn of(&self, source: ChannelId, side: Side) -> (f32, usize) {
+        let late = self.delay[source.index()];
+        match side {
+            Side::Mid => (self.left[source.index()], 0),
+            Side::Left => (self.left[source.index()], usize::from(late.max(0).unsigned_abs())),
+            Side::Right => (self.right[source.index()], usize::from(late.min(0).unsigned_abs())),
+        }
+    }
+
+    /// The factors of a side, by channel.
+    pub(crate) fn factors(&self, side: Side) -> &[f32; ChannelId::COUNT_MAX] {
+        match side {
+            Side::Mid | Side::Left => &self.left,
+            Side::Right => &self.right,
+        }
+    }
+
     pub(crate) fn set(&mut self, source: ChannelId, term: Term) {
-        self.terms[source.index()] = term;
+        self.left[source.index()] = term.left;
+        self.right[source.index()] = term.right;
+        self.delay[source.index()] = term.delay;
         self.unit.set(source, term == Term { left: 1.0, right: 1.0, delay: 0 });
         self.heard.set(source, term.left != 0.0 || term.right != 0.0);
         self.sided.set(source, term.left.to_bits() != term.right.to_bits() || term.delay != 0);
