@@ -23,7 +23,9 @@ type Done = (Box<dyn Job>, thread::Result<()>);
 
 /// A fixed number of parked threads. The calling thread works too.
 ///
-/// Dropping the pool ends its threads. Neither queue allocates once the pool stands.
+/// All threads are used until [`adapt`](Executor::adapt) has told for a second that the work of a tick needs fewer;
+/// the others stay parked and cost nothing. Dropping the pool ends its threads. No queue allocates once the pool
+/// stands.
 #[derive(Debug)]
 pub struct Pool {
     workers: Vec<Worker>,
@@ -51,8 +53,8 @@ impl Pool {
     pub fn with_start(workers: usize, start: impl Fn() + Clone + Send + 'static) -> io::Result<Self> {
         (0..workers.min(WORKERS_MAX))
             .map(|number| Worker::start(number, start.clone()))
-            .collect::<io::Result<_>>()
-            .map(|workers| Self { workers, width: 1, since_change: 0 })
+            .collect::<io::Result<Vec<_>>>()
+            .map(|workers| Self { width: workers.len() + 1, workers, since_change: 0 })
     }
 
     /// The number of worker threads, without the caller's.
@@ -68,12 +70,12 @@ impl Executor for Pool {
     }
 
     fn adapt(&mut self, share: f32) {
-        // Another thread joins when the ones in use are half busy, and leaves well below that, so that it does not
-        // flutter. `share` is of the time, whatever the number of threads.
-        let most = self.workers.len() + 1;
-        self.since_change += 1;
+        self.since_change = self.since_change.saturating_add(1);
         if self.since_change < STEADY_TICKS {
-        } else if share > ADD_ABOVE && self.width < most {
+            return;
+        }
+        // A thread leaves well below the share at which it would join again, so that the number does not flutter.
+        if share > ADD_ABOVE && self.width <= self.workers.len() {
             self.width += 1;
             self.since_change = 0;
         } else if share < LEAVE_BELOW && self.width > 1 {
@@ -87,7 +89,7 @@ impl Executor for Pool {
         let width = self.width();
         for start in (0..jobs.len()).step_by(width) {
             // The caller keeps the first job of the round; the others move up meanwhile.
-            let handed_over = (jobs.len() - start - 1).min(self.workers.len());
+            let handed_over = (jobs.len() - start - 1).min(width - 1);
             for worker in self.workers.iter().take(handed_over) {
                 worker.hand_over(jobs.remove(start + 1));
             }
@@ -169,29 +171,33 @@ mod tests {
     struct Count {
         start: u64,
         sum: u64,
+        runs: u32,
     }
 
     impl Job for Count {
         fn run(&mut self) {
             assert_ne!(self.start, 13, "unlucky");
             self.sum = (self.start..self.start + 1000).sum();
+            self.runs += 1;
         }
     }
 
     fn jobs(starts: impl IntoIterator<Item = u64>) -> Vec<Box<dyn Job>> {
-        starts.into_iter().map(|start| Box::new(Count { start, sum: 0 }) as Box<dyn Job>).collect()
+        starts.into_iter().map(|start| Box::new(Count { start, sum: 0, runs: 0 }) as Box<dyn Job>).collect()
     }
 
     fn sums(jobs: Vec<Box<dyn Job>>) -> Vec<(u64, u64)> {
         let back = |job: Box<dyn Job>| *(job as Box<dyn Any>).downcast::<Count>().unwrap();
-        jobs.into_iter().map(back).map(|job| (job.start, job.sum)).collect()
+        jobs.into_iter().map(back).map(|job| (job.start, job.sum * u64::from(job.runs))).collect()
     }
 
     #[test]
     fn any_number_of_jobs_comes_back_done_and_in_order() {
         for workers in 0..4 {
             let mut pool = Pool::new(workers).unwrap();
-            for count in 0..10 {
+            for count in 0..30 {
+                // Fewer and fewer threads are used.
+                (0..STEADY_TICKS / 8).for_each(|_| pool.adapt(0.0));
                 let mut work = jobs(100..100 + count);
                 pool.run(&mut work);
                 let expected: Vec<_> = (100..100 + count).map(|n| (n, (n..n + 1000).sum())).collect();
@@ -212,6 +218,26 @@ mod tests {
         let mut work = jobs([1, 2, 3]);
         pool.run(&mut work);
         assert!(sums(work).iter().all(|&(_, sum)| sum > 0));
+    }
+
+    #[test]
+    fn as_many_threads_are_used_as_the_work_of_a_tick_demands() {
+        let mut pool = Pool::new(3).unwrap();
+        assert_eq!(pool.width(), 4);
+        let mut widths = |work: f32, seconds: u32| -> Vec<usize> {
+            let second = |_| {
+                // What a tick takes is its work divided among the threads.
+                (0..STEADY_TICKS).for_each(|_| pool.adapt(work / pool.width() as f32));
+                pool.width()
+            };
+            (0..seconds).map(second).collect()
+        };
+        assert_eq!(widths(0.1, 4), [3, 2, 1, 1]);
+        assert_eq!(widths(0.45, 2), [1, 1]);
+        assert_eq!(widths(1.4, 4), [2, 3, 3, 3]);
+        assert_eq!(widths(9.0, 3), [4, 4, 4]);
+        assert_eq!(widths(0.9, 2), [4, 4]);
+        assert_eq!(widths(0.7, 3), [3, 3, 3]);
     }
 
     #[test]
