@@ -86,6 +86,10 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 50.0, value_parser = seconds)]
     pub(crate) join_rate: f64,
 
+    /// How long to wait for the last musician to hear something, in seconds.
+    #[arg(long, default_value_t = 20.0, value_parser = seconds)]
+    pub(crate) join_patience: f64,
+
     /// When within a datagram's period each musician sends.
     #[arg(long, value_enum, default_value_t = PhaseArg::Spread)]
     pub(crate) phase: PhaseArg,
@@ -93,6 +97,10 @@ pub(crate) struct Args {
     /// Whether all musicians come from one address, or (loopback only) each from its own.
     #[arg(long, value_enum, default_value_t = SourcesArg::Spread)]
     pub(crate) sources: SourcesArg,
+
+    /// Asks for real-time priority, below a server's, so that other programs do not delay the musicians.
+    #[arg(long)]
+    pub(crate) realtime: bool,
 
     /// Seed of the random decisions.
     #[arg(long, default_value_t = 1)]

@@ -13,6 +13,7 @@ mod clock;
 mod histogram;
 mod impair;
 mod musician;
+mod priority;
 mod probe;
 mod process;
 mod reference;

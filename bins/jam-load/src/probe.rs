@@ -93,7 +93,8 @@ impl Recording {
         Ok(histogram)
     }
 
-    /// How many of the tones (whole periods per `period_samples`) are heard within 3 dB of `peak`.
+    /// How many of the tones (whole periods per `period_samples`) are heard within 3 dB of `peak`, in the best period
+    /// of the recording: a late datagram disturbs the others.
     pub(crate) fn tones_heard(
         &self,
         props: &AudioProps,
@@ -102,10 +103,9 @@ impl Recording {
         peak: f64,
     ) -> Result<usize, CodecError> {
         let pcm = self.decode(props)?;
-        let Some(from) = pcm.len().checked_sub(period_samples) else { return Ok(0) };
-        let window = &pcm[from..];
         let near = |level: f64| (0.708..1.413).contains(&(level / peak));
-        Ok(tones.iter().filter(|&&periods| near(level(window, periods))).count())
+        let heard = |window: &[f64]| tones.iter().filter(|&&periods| near(level(window, periods))).count();
+        Ok(pcm.windows(period_samples).step_by(period_samples / 4).map(heard).max().unwrap_or(0))
     }
 }
 

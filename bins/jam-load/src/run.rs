@@ -15,6 +15,7 @@ use crate::clock::Nanos;
 use crate::histogram::Histogram;
 use crate::impair::Network;
 use crate::musician::Musician;
+use crate::priority;
 use crate::probe::{Recording, sweep_datagram};
 use crate::process::{Server, Usage};
 use crate::reference::{self, Reference};
@@ -26,8 +27,6 @@ use crate::stream::StreamStats;
 const SLOT_NANOS: i64 = 333_333;
 /// How long a spawned server may take to answer its first ping.
 const START_MAX: Duration = Duration::from_secs(15);
-/// How long the last musician may take to hear something.
-const JOIN_MAX: Duration = Duration::from_secs(20);
 /// Blocks between two sweeps of the probe: 256 ms at 128 samples.
 const SWEEP_SAMPLES: usize = 96 * 128;
 /// The listener keeps this many datagrams, more than one loop of tones.
@@ -69,7 +68,14 @@ pub(crate) fn run(args: &Args) -> io::Result<Measured> {
     let mut server = args.spawn.as_deref().map(Server::spawn).transpose()?;
     wait_for_answer(address, server.as_mut())?;
     let pid = server.as_ref().map(Server::pid).or(args.server_pid);
-    let mut measured = Band::new(args, props, address)?.play(args, pid)?;
+    let band = Band::new(args, props, address)?;
+    // After the server was started, which must not inherit it.
+    if args.realtime
+        && let Err(reason) = priority::raise()
+    {
+        eprintln!("jam-load: no real-time priority ({reason}); measuring without");
+    }
+    let mut measured = band.play(args, pid)?;
     if let Some(before) = before {
         measured.reference = Some(before.mean(reference::measure(&props).map_err(io::Error::other)?));
     }
@@ -179,7 +185,7 @@ impl Band {
     fn play(mut self, args: &Args, pid: Option<u32>) -> io::Result<Measured> {
         let number = self.musicians.len();
         let joining = Duration::from_secs_f64(number as f64 / args.join_rate);
-        let joined_by = self.begin.plus(joining + JOIN_MAX);
+        let joined_by = self.begin.plus(joining + Duration::from_secs_f64(args.join_patience));
         while Nanos::now() < joined_by && !self.everybody_ready() {
             let due = (Nanos::now().since(self.begin) as f64 / 1e9 * args.join_rate) as usize + 1;
             while self.started < due.min(number) {

@@ -1,0 +1,68 @@
+//! The program against a server in this process.
+#![expect(clippy::unwrap_used, reason = "helpers of tests panic like tests")]
+
+use std::process::{Command, Output};
+
+use jam_mixer::JamConfig;
+use jam_mixer::tokio::{JamServer, Listen, Realtime};
+
+/// Serves four musicians while `test` runs.
+fn with_server(test: impl FnOnce(String) + Send + 'static) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let config = JamConfig::builder().channels_max(4).build().unwrap();
+        let listen = Listen { v4: Some([127, 0, 0, 1].into()), v6: None, port: 0, v6_optional: false };
+        let server = JamServer::builder(config).listen(listen).realtime(Realtime::Off).start().unwrap();
+        let addr = server.local_addrs()[0].to_string();
+        let load = tokio::task::spawn_blocking(move || test(addr));
+        server.run_until(async { load.await.unwrap() }).await.unwrap();
+    });
+}
+
+fn jam_load(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_jam-load")).args(args).output().unwrap()
+}
+
+#[test]
+fn four_musicians_are_measured_and_limits_judged() {
+    with_server(|addr| {
+        let args = [&addr, "-n", "4", "--seconds", "2", "--settle", "3.5", "--reference", "--max-lost", "0"];
+        let output = jam_load(&args);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&report["joined"], &report["lost"]), (&4.into(), &0.into()), "{report}");
+        // Four musicians, 375 datagrams a second; the schedule of a busy machine may slip a little.
+        assert!(report["received"].as_u64().is_some_and(|n| n > 2000), "{report}");
+        assert!(report["sweeps"]["found"].as_u64().is_some_and(|n| n >= 1), "{report}");
+        let encode = report["cpu"]["reference"]["encode_us_per_block"].as_f64();
+        assert!(encode.is_some_and(|us| us > 0.0), "{report}");
+    });
+}
+
+#[test]
+fn a_full_server_fails_the_run() {
+    with_server(|addr| {
+        let output =
+            jam_load(&[&addr, "-n", "5", "--seconds", "0.5", "--settle", "0.5", "--join-patience", "2"]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("only 4 of 5 musicians joined"));
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["refused"], 1, "{report}");
+    });
+}
+
+#[test]
+fn nobody_there_is_said_at_once() {
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let addr = silent.local_addr().unwrap().to_string();
+    let output = jam_load(&[&addr]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nothing answers at"));
+}
+
+#[test]
+fn wrong_options_end_with_code_2() {
+    assert_eq!(jam_load(&["127.0.0.1:1", "-n", "151"]).status.code(), Some(2));
+    assert_eq!(jam_load(&["127.0.0.1:1", "--max-ratio", "2"]).status.code(), Some(2), "without --reference");
+}
