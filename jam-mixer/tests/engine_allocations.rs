@@ -46,7 +46,7 @@ fn channel(number: u8) -> ChannelId {
 
 fn props(number: u8) -> AudioProps {
     let (codec, block_bytes) =
-        if number % 3 == 0 { (BlockCodec::Opus64, 35) } else { (BlockCodec::Opus, 71) };
+        if number.is_multiple_of(3) { (BlockCodec::Opus64, 35) } else { (BlockCodec::Opus, 71) };
     AudioProps {
         codec,
         layout: Layout::Stereo,
@@ -114,7 +114,7 @@ fn steady_state(executor: &mut dyn Executor, delay_panning: bool) -> u64 {
             }
         }
         let lent = engine.tick(executor);
-        assert_eq!(lent.datagrams().map(|(_, bytes)| bytes.len()).min().is_some(), true);
+        assert!(lent.datagrams().all(|(_, bytes)| !bytes.is_empty()));
     }
     let report = engine.tick(executor).report();
     assert!(report.groups > 4 && report.encodes_shared > 0, "{report:?}");

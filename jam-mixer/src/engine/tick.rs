@@ -67,10 +67,16 @@ impl<C: Codec> Engine<C> {
             .iter_mut()
             .flatten()
             .filter_map(|slot| slot.source.take_if(|source| source.spec().is_some()));
-        run_batches(&mut self.jobs, executor, configured, |batch: &mut Batch<C>, share| {
-            batch.phase = self.phase;
-            batch.sources.extend(sources.by_ref().take(share));
-        });
+        run_batches(
+            &mut self.jobs,
+            &mut self.spare_jobs,
+            executor,
+            configured,
+            |batch: &mut Batch<C>, share| {
+                batch.phase = self.phase;
+                batch.sources.extend(sources.by_ref().take(share));
+            },
+        );
         self.resized.clear();
         let mut sum = SourceCounters::default();
         for batch in batches::<C>(&mut self.jobs) {
@@ -183,7 +189,7 @@ impl<C: Codec> Engine<C> {
     fn mix_and_encode(&mut self, executor: &mut dyn Executor) {
         let count = self.groups.len();
         let mut groups = self.groups.take_all();
-        run_batches(&mut self.jobs, executor, count, |batch: &mut Batch<C>, share| {
+        run_batches(&mut self.jobs, &mut self.spare_jobs, executor, count, |batch: &mut Batch<C>, share| {
             batch.phase = self.phase;
             batch.planes = Some(Arc::clone(&self.planes));
             batch.groups.extend(groups.by_ref().take(share));
@@ -311,16 +317,20 @@ fn format_index(props: &AudioProps, nth: usize) -> usize {
 }
 
 /// Cuts `count` pieces of work into as many jobs as are worthwhile, has `fill` fill each with its share, runs them.
+/// Jobs not needed this time are kept in `spare`.
 fn run_batches<C: Codec>(
     jobs: &mut Vec<Box<dyn Job>>,
+    spare: &mut Vec<Box<dyn Job>>,
     executor: &mut dyn Executor,
     count: usize,
     mut fill: impl FnMut(&mut Batch<C>, usize),
 ) {
     let width = executor.width().min(count / WORK_PER_JOB_MIN).max(1);
-    jobs.truncate(width);
+    while jobs.len() > width {
+        spare.extend(jobs.pop());
+    }
     while jobs.len() < width {
-        jobs.push(Box::new(Batch::<C>::new()));
+        jobs.push(spare.pop().unwrap_or_else(|| Box::new(Batch::<C>::new())));
     }
     for (index, batch) in batches::<C>(jobs).enumerate() {
         // Shares differ by one at most.
