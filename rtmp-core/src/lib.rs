@@ -36,7 +36,6 @@
 //!         ServerEvent::PublishRequested { request, .. } => {
 //!             server.reject(request, &Status::error(code::PUBLISH_BAD_NAME, "only the show is on"))
 //!         }
-//!         ServerEvent::Media(media) => Ok(println!("{:?} at {}", media.kind, media.timestamp)),
 //!         _ => Ok(()),
 //!     }
 //! }
@@ -52,13 +51,16 @@
 //! let mut accepted = false;
 //! while !accepted {
 //!     let mut to_server = client.outgoing().split(); // what a socket would carry
-//!     while server.handle_input(now, &mut to_server)? == Progress::Paused || !to_server.is_empty() {
+//!     while server.handle_input(now, &mut to_server)? != Progress::NeedBytes {
 //!         while let Some(event) = server.poll_event() {
 //!             on_event(&mut server, now, event)?;
 //!         }
 //!     }
+//!     while let Some(ServerEvent::Media(media)) = server.poll_event() {
+//!         println!("{:?} at {}", media.kind, media.timestamp);
+//!     }
 //!     let mut to_client = server.outgoing().split();
-//!     while client.handle_input(now, &mut to_client)? == Progress::Paused {}
+//!     while client.handle_input(now, &mut to_client)? != Progress::NeedBytes {}
 //!     while let Some(event) = client.poll_event() {
 //!         accepted |= event == ClientEvent::PublishAccepted;
 //!     }

@@ -23,9 +23,12 @@ const DEFAULT_WINDOW: u32 = 2_500_000;
 pub enum Progress {
     /// Everything that was complete has been consumed; more bytes are needed.
     NeedBytes,
-    /// Input remains that was not looked at: take the events, send what waits in `outgoing`, answer the open
-    /// request; then call again with the same buffer.
+    /// Input remains that was not looked at: take the events and send what waits in `outgoing`, then call again with
+    /// the same buffer.
     Paused,
+    /// Input remains that was not looked at, because a request waits for the owner's answer: call again with the same
+    /// buffer once it is given, at once or after any time. Only servers ask.
+    Asking,
 }
 
 /// A connection behind its handshake.

@@ -391,7 +391,7 @@ impl Life {
             self.dead |= progress.is_err();
             let moved = self.drain(accept);
             assert!(self.memory() < 100_000 + 64 * 1024 + 100_000, "{}", self.memory());
-            if progress != Ok(Progress::Paused) || !moved {
+            if progress == Ok(Progress::NeedBytes) || progress.is_err() || !moved {
                 break;
             }
         }

@@ -57,7 +57,7 @@ impl World {
         ];
         for result in results {
             match result {
-                Ok(progress) => moved |= progress == Progress::Paused && self.accept,
+                Ok(progress) => moved |= progress == Progress::Paused,
                 Err(error) => self.error = Some(error),
             }
         }

@@ -296,7 +296,7 @@ fn an_encoder_publishes_and_leaves() {
     };
     assert_eq!((&*name, kind, style), ("show?k=1", PublishKind::Live, PublishStyle::Haivision));
     // Media behind the request waits for the answer.
-    assert_eq!(peer.media(MediaKind::Video, 0, &[0x17, 0, 0, 0, 0, 1]), Ok(Progress::Paused));
+    assert_eq!(peer.media(MediaKind::Video, 0, &[0x17, 0, 0, 0, 0, 1]), Ok(Progress::Asking));
     assert_eq!(peer.server.poll_event(), None);
     peer.server.accept(peer.now, request).expect("open request");
     assert_eq!(peer.feed(), Ok(Progress::NeedBytes));

@@ -28,7 +28,6 @@ pub struct Headers {
     metadata: Option<Media>,
     /// In the order a viewer gets them: audio before video, sequence headers before descriptions.
     entries: Vec<Entry>,
-    bytes: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -96,8 +95,8 @@ impl Headers {
 
     /// Removes the entry at `place` again when there are too many bytes.
     fn keep_bounds(&mut self, place: usize) -> bool {
-        self.bytes = self.entries.iter().map(|entry| entry.media.payload.len()).sum();
-        if self.bytes <= BYTES_MAX / 2 {
+        let bytes: usize = self.entries.iter().map(|entry| entry.media.payload.len()).sum();
+        if bytes <= BYTES_MAX / 2 {
             return true;
         }
         self.entries.remove(place);

@@ -40,7 +40,7 @@ pub(crate) const STREAM_MSID: u32 = 1;
 /// 2. Nothing waits: the work of a call is bounded by its input and the [`Limits`](crate::Limits).
 /// 3. After every call: take the events until `None`, send [`outgoing`](Self::outgoing), then sleep until
 ///    [`poll_timeout`](Self::poll_timeout). When `handle_input` returned [`Progress::Paused`], offer the same buffer
-///    again; after `accept`, too.
+///    again; when it returned [`Progress::Asking`], after `accept` or `reject`.
 /// 4. Bytes an event speaks of are in `outgoing` before the event can be polled.
 /// 5. Early or repeated timeouts are harmless.
 /// 6. After an error, or [`ServerEvent::Closed`]: send what waits in `outgoing`, then close the socket.
@@ -60,7 +60,7 @@ pub(crate) const STREAM_MSID: u32 = 1;
 /// let now = Instant::now();
 /// let mut connection = ServerConnection::new(Arc::new(ConnectionConfig::default()), 7, now);
 /// let mut received = BytesMut::new(); // bytes from the socket
-/// while connection.handle_input(now, &mut received)? == Progress::Paused {
+/// while connection.handle_input(now, &mut received)? != Progress::NeedBytes {
 ///     while let Some(event) = connection.poll_event() {
 ///         match event {
 ///             ServerEvent::ConnectRequested { request, .. } => connection.accept(now, request).expect("is open"),
@@ -197,7 +197,8 @@ impl ServerConnection {
         }
     }
 
-    /// Sends one message to a viewer. Nothing is written while the viewer pauses or does not want the kind.
+    /// Sends one message to a viewer. Nothing is written while the viewer pauses or does not want the kind. A viewer
+    /// that also gets shared segments needs [`Cursor::resend_header`](crate::segment::Cursor::resend_header).
     ///
     /// # Errors
     ///
@@ -302,6 +303,9 @@ impl ServerConnection {
                     self.wait_for(now, Waiting::Connect, self.link.config.timeouts.connect);
                 }
                 _ => {
+                    if let Phase::Asking { .. } = self.phase {
+                        return Ok(Progress::Asking);
+                    }
                     if self.is_paused() {
                         self.link.stats.pauses += 1;
                         return Ok(Progress::Paused);
@@ -314,9 +318,7 @@ impl ServerConnection {
     }
 
     fn is_paused(&mut self) -> bool {
-        matches!(self.phase, Phase::Asking { .. })
-            || self.events.len() >= self.link.config.limits.events_max.max(1)
-            || self.link.is_congested()
+        self.events.len() >= self.link.config.limits.events_max.max(1) || self.link.is_congested()
     }
 
     fn handle_message(&mut self, now: Instant, message: Message) -> Result<(), ConnectionError> {
