@@ -5,7 +5,7 @@
 
 use std::error::Error;
 use std::io::{IoSlice, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -66,5 +66,8 @@ fn serve(
         let written = socket.write_vectored(&slices[..count])?;
         outgoing.advance(written);
     }
+    // Closing while acknowledgements wait unread would reset the connection and lose what is under way.
+    socket.shutdown(Shutdown::Write)?;
+    while socket.read(&mut scratch)? > 0 {}
     Ok(())
 }

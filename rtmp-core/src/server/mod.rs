@@ -43,7 +43,9 @@ pub(crate) const STREAM_MSID: u32 = 1;
 ///    again; when it returned [`Progress::Asking`], after `accept` or `reject`.
 /// 4. Bytes an event speaks of are in `outgoing` before the event can be polled.
 /// 5. Early or repeated timeouts are harmless.
-/// 6. After an error, or [`ServerEvent::Closed`]: send what waits in `outgoing`, then close the socket.
+/// 6. After an error, or [`ServerEvent::Closed`]: send what waits in `outgoing`, shut the socket down for writing, read
+///    until its end (with a deadline), then close it. Closing at once while input is unread makes TCP reset the
+///    connection, and the peer loses the last bytes.
 ///
 /// While a request waits for its answer no input is consumed, so a publisher that does not wait for the answer loses
 /// nothing, and the socket's flow control holds it back.

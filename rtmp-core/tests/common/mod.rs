@@ -1,6 +1,8 @@
 //! The conformance vectors, and captured byte streams of shipped programs.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub(crate) mod peer;
+
 use std::path::PathBuf;
 
 use bytes::{Bytes, BytesMut};
