@@ -10,6 +10,10 @@
 //! Listeners whose faders are equal and who want the same coded stream are one *mix group* and share one encode;
 //! those of them with the same block size factor and sequence flag share the bytes of their datagrams too. Sequence
 //! bytes count the blocks of a codec mode for the whole room, so that they can.
+//!
+//! **Cost.** Per musician and tick of 128 samples, beside one decode and the encodes of the groups: 0.1 µs with equal
+//! mixes, 0.5 µs with 40 and 1.2 µs with 150 musicians who all have moved every fader (mono, one thread of a busy
+//! 2.7 GHz machine, `tick-cost` in `benches`). Mixing costs as much as faders differ, up to the full matrix.
 
 mod batch;
 mod config;
@@ -80,7 +84,39 @@ impl<C: Codec> Slot<C> {
 ///
 /// Contract: the owner opens a channel, configures it with every announced format, tells its [`Role`], pushes its
 /// datagrams, and calls [`tick`](Self::tick) every 64 or 128 samples. Calls that name a channel which is not open do
-/// nothing. In steady state no call allocates.
+/// nothing. In steady state no call allocates. A panic of a codec passes through `tick`; drop the engine then.
+///
+/// # Examples
+///
+/// A lone musician hears itself, faded in over three seconds:
+///
+/// ```
+/// use jam_mixer::codec::Raw;
+/// use jam_mixer::engine::{Engine, EngineConfig, Push, Role};
+/// use jam_mixer::job::Inline;
+/// use jam_proto::{AudioProps, BlockCodec, BlockFactor, ChannelId, Layout, Sequence};
+///
+/// let mut engine = Engine::new(EngineConfig::default(), Raw);
+/// let guitar = ChannelId::new(0).ok_or("0 is below 150")?;
+/// let raw = AudioProps {
+///     codec: BlockCodec::Opus,
+///     layout: Layout::Mono,
+///     block_bytes: 256,
+///     factor: BlockFactor::One,
+///     sequence: Sequence::With,
+/// };
+/// engine.open(guitar);
+/// engine.configure(guitar, raw)?;
+/// engine.set_role(guitar, Role::Musician);
+/// assert_eq!(engine.push(guitar, &[1; 257], None), Push::Stored);
+///
+/// let tick = engine.tick(&mut Inline);
+/// for (channel, datagram) in tick.datagrams() {
+///     assert_eq!((channel, datagram.len()), (guitar, 257));
+/// }
+/// assert_eq!(tick.report().encodes, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Limits
 ///
