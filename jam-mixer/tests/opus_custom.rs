@@ -5,7 +5,10 @@
 
 mod support;
 
-use jam_mixer::codec::{Codec, CodecError, Decode, Encode, JamCodec, OpusCustom, RawBlocks, StreamSpec};
+use jam_mixer::codec::{
+    Codec, CodecError, Decode, Encode, EncoderSettings, JamCodec, ModeSettings, OpusCustom, RawBlocks,
+    StreamSpec,
+};
 use jam_proto::{BlockCodec, Layout};
 use proptest::prelude::*;
 use support::{Random, music, shipped, sine, snr_db};
@@ -65,6 +68,69 @@ fn silence_encodes_to_the_bytes_that_shipped_programs_send() {
         let header = if spec.layout == Layout::Mono { 0x00 } else { 0x04 };
         assert_eq!(block[..3], [header, 0xff, 0xfe], "{spec:?}");
         assert!(block[3..].iter().all(|byte| *byte == 0), "{spec:?}");
+    }
+}
+
+#[test]
+fn default_settings_write_the_bytes_of_shipped_settings() {
+    for spec in shipped() {
+        let sounds = [
+            music(spec.codec.samples() * 1_500, spec.layout, 21),
+            // Steady tones are what a pitch search would find.
+            sine(spec.codec.samples() * 1_500, spec.layout, [220.0, 331.0], 12_000.0),
+        ];
+        for pcm in sounds {
+            let codecs = [EncoderSettings::SHIPPED, EncoderSettings::default()];
+            let mut encoders =
+                codecs.map(|settings| OpusCustom::new(settings).unwrap().encoder(spec).unwrap());
+            let mut blocks = [(); 2].map(|()| vec![0; usize::from(spec.block_bytes)]);
+            for (number, pcm) in pcm.chunks_exact(spec.pcm_len()).enumerate() {
+                for (encoder, block) in encoders.iter_mut().zip(&mut blocks) {
+                    encoder.encode(pcm, block).unwrap();
+                }
+                assert_eq!(blocks[0], blocks[1], "{spec:?}, block {number}");
+            }
+        }
+    }
+}
+
+#[test]
+fn settings_out_of_range_are_named() {
+    let settings = EncoderSettings::default();
+    let complexity = ModeSettings { complexity: 11, ..settings.opus };
+    let error = OpusCustom::new(EncoderSettings { opus: complexity, ..settings }).unwrap_err();
+    assert_eq!(error, CodecError::InvalidSetting { what: "complexity", got: 11, max: 10 });
+    let loss = ModeSettings { packet_loss_percent: 101, ..settings.opus64 };
+    let error = OpusCustom::new(EncoderSettings { opus64: loss, ..settings }).unwrap_err();
+    assert_eq!(error, CodecError::InvalidSetting { what: "packet_loss_percent", got: 101, max: 100 });
+}
+
+/// What the sharing of encoders rests on: with other histories, the same sound soon gives the same bytes.
+#[test]
+fn encoders_with_other_histories_soon_write_the_same_bytes() {
+    for spec in shipped() {
+        let same = music(spec.codec.samples() * 900, spec.layout, 31);
+        let mut encoders = [(); 2].map(|()| OpusCustom::default().encoder(spec).unwrap());
+        let mut blocks = [(); 2].map(|()| vec![0; usize::from(spec.block_bytes)]);
+        for seed in [32, 33] {
+            let own = music(spec.codec.samples() * 200, spec.layout, seed);
+            for pcm in own.chunks_exact(spec.pcm_len()) {
+                encoders[seed as usize - 32].encode(pcm, &mut blocks[0]).unwrap();
+            }
+        }
+        let (mut equal, mut since) = (0, 0);
+        for (number, pcm) in same.chunks_exact(spec.pcm_len()).enumerate() {
+            for (encoder, block) in encoders.iter_mut().zip(&mut blocks) {
+                encoder.encode(pcm, block).unwrap();
+            }
+            if blocks[0] == blocks[1] {
+                equal += 1;
+            } else {
+                assert!(equal < 256, "{spec:?}: block {number} differs after {equal} equal ones");
+                (equal, since) = (0, number);
+            }
+        }
+        assert!(equal >= 256, "{spec:?}: still different in block {since}");
     }
 }
 
@@ -361,8 +427,6 @@ proptest! {
 /// The tuned builds against the library as its own build files make it.
 #[cfg(feature = "plain-opus")]
 mod against_plain {
-    use jam_mixer::codec::EncoderSettings;
-
     use super::*;
 
     #[test]

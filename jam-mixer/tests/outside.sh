@@ -88,7 +88,14 @@ without_cmake cargo run --quiet
 
 step "3: the same, vendored, offline, empty cargo home"
 mkdir -p .cargo "$room/empty-home"
-cargo vendor --quiet vendor > .cargo/config.toml
+cargo vendor --quiet vendor
+cat > .cargo/config.toml <<TOML
+[source.crates-io]
+replace-with = "vendored"
+
+[source.vendored]
+directory = "$room/program/vendor"
+TOML
 rm -rf "$CARGO_TARGET_DIR"
 HOME="$room/empty-home" CARGO_HOME="$room/empty-home" without_cmake cargo run --quiet --offline
 

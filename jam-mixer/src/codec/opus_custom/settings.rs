@@ -54,8 +54,12 @@ impl EncoderSettings {
 }
 
 impl Default for EncoderSettings {
+    /// As [`SHIPPED`](Self::SHIPPED), but complexity 4 for blocks of 64 samples.
+    ///
+    /// The encoders write the same bytes: what complexity 5 adds is a search for the pitch, whose result an expected
+    /// loss above 8 % always discards. It takes half of the time.
     fn default() -> Self {
-        Self::SHIPPED
+        Self { opus64: ModeSettings { complexity: 4, ..Self::SHIPPED.opus64 }, ..Self::SHIPPED }
     }
 }
 
