@@ -2,6 +2,7 @@
 
 mod capture;
 mod keeping;
+mod laws;
 mod registering;
 mod world;
 
