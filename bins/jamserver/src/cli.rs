@@ -164,7 +164,8 @@ fn help(table: Table, command: &str) -> String {
              Every option is also an environment variable and a key of the configuration file:\n\
              JAMSERVER_PORT=22124, port = 22124. The command line wins over the environment, the\n\
              environment over the file.\n\n\
-             Stops in good order on SIGINT and SIGTERM. Exit codes: 0 stopped, 1 failed, 2 wrong options.\n"
+             Stops in good order on SIGINT and SIGTERM; reads its options and opens its log again on SIGHUP.\n\
+             Exit codes: 0 stopped, 1 failed, 2 wrong options.\n"
         }
     };
     let other = "\nOther:\n  -h, --help                        Prints this help.\n  \
