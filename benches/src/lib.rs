@@ -6,4 +6,5 @@
 pub mod bare;
 pub mod cpu;
 pub mod quality;
+pub mod room;
 pub mod signal;

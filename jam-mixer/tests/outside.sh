@@ -100,8 +100,9 @@ rm -rf "$CARGO_TARGET_DIR"
 HOME="$room/empty-home" CARGO_HOME="$room/empty-home" without_cmake cargo run --quiet --offline
 
 step "4: as a registry package in a vendor directory, offline, empty cargo home"
-CARGO_TARGET_DIR="$room/target-package" cargo package --quiet --no-verify --manifest-path "$workspace/Cargo.toml" \
-    -p jam-proto -p jam-mixer
+# In the workspace: here the vendor directory would replace the registry for it too.
+(cd "$workspace" && CARGO_TARGET_DIR="$room/target-package" \
+    cargo package --quiet --no-verify -p jam-proto -p jam-mixer)
 for crate in "$room"/target-package/package/*.crate; do
     tar -xzf "$crate" -C vendor
 done
