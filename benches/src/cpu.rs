@@ -24,3 +24,34 @@ pub fn best_ns_per_unit(runs: usize, units: usize, mut run: impl FnMut()) -> f64
     }
     best
 }
+
+/// Nanoseconds of processor time of calls that cannot be repeated back to back: the median of the single calls, each
+/// timed alone, without the cost of reading the clock.
+#[derive(Clone, Debug, Default)]
+pub struct Calls {
+    ns: Vec<u64>,
+}
+
+impl Calls {
+    /// Runs and times one call.
+    pub fn time<T>(&mut self, call: impl FnOnce() -> T) -> T {
+        let start = thread_time();
+        let result = call();
+        self.ns.push(thread_time().saturating_sub(start).as_nanos() as u64);
+        result
+    }
+
+    /// The median of the calls so far; not a number if there were none.
+    #[must_use]
+    pub fn median_ns(mut self) -> f64 {
+        let mut clock = Self::default();
+        for _ in 0..self.ns.len() {
+            clock.time(|| ());
+        }
+        let median = |ns: &mut Vec<u64>| {
+            ns.sort_unstable();
+            ns.get(ns.len() / 2).map_or(f64::NAN, |ns| *ns as f64)
+        };
+        median(&mut self.ns) - median(&mut clock.ns)
+    }
+}
