@@ -1,0 +1,443 @@
+//! Behaviour that operators see: diagnostics, includes, old forms, environment, checks, reload.
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+
+use std::time::Duration;
+
+use edge_cluster::config::table::{ROOT, walk};
+use edge_cluster::config::{
+    ConfigLimits, Difference, EdgeConfig, LoadOptions, Loaded, LogLevel, MemorySources, Operation,
+    ReloadError, difference, load, load_environment,
+};
+
+fn load_text(text: &str) -> Result<Loaded, Vec<String>> {
+    load_with(text, &LoadOptions::default())
+}
+
+fn load_with(text: &str, options: &LoadOptions) -> Result<Loaded, Vec<String>> {
+    let error = |e: edge_cluster::config::ConfigError| e.errors().map(ToString::to_string).collect();
+    load(&MemorySources::from([("a.conf", text)]), "a.conf", options).map_err(error)
+}
+
+fn config(text: &str) -> EdgeConfig {
+    load_text(text).unwrap().config
+}
+
+fn errors(text: &str) -> Vec<String> {
+    load_text(text).map(|_| text).unwrap_err()
+}
+
+fn warnings(text: &str) -> Vec<String> {
+    load_text(text).unwrap().warnings.iter().map(ToString::to_string).collect()
+}
+
+fn environment(variables: &[(&str, &str)]) -> LoadOptions {
+    let mut options = LoadOptions::default();
+    options.environment.extend(variables.iter().map(|&(name, value)| (name.into(), value.into())));
+    options
+}
+
+#[test]
+fn all_errors_are_listed_with_place_and_suggestion() {
+    let text = "lisen 1935;\nvhost a {\n\tcluster { mode remote; orign b; }\n\tplay { gopcache on; }\n}\n";
+    assert_eq!(
+        errors(text),
+        [
+            r#"a.conf:1:1: unknown directive lisen (did you mean "listen"?)"#,
+            r#"a.conf:3:25: unknown directive vhost.cluster.orign (did you mean "origin"?)"#,
+            r#"a.conf:4:9: unknown directive vhost.play.gopcache (did you mean "gop_cache"?)"#,
+            "a.conf:3:12: an edge (cluster.mode remote) needs cluster.origin",
+            "a.conf: listen is required",
+        ]
+    );
+}
+
+#[test]
+fn a_missing_semicolon_does_not_hide_the_next_mistake() {
+    let found = errors("listen 1935\nvhost a {\n  enabled on\n  play { ; }\n}\n");
+    assert_eq!(
+        found,
+        [
+            "a.conf:1:1: a directive must end on its line, a ; is missing",
+            "a.conf:3:3: a directive must end on its line, a ; is missing",
+            "a.conf:4:10: unexpected ;",
+        ]
+    );
+}
+
+#[test]
+fn unknown_directives_are_warnings_when_lenient() {
+    let mut options = LoadOptions::default();
+    options.lenient = true;
+    let loaded = load_with("listen 1935; foo { bar 1; }", &options).unwrap();
+    assert_eq!(loaded.warnings.len(), 1);
+    assert_eq!(loaded.warnings[0].message, "unknown directive foo");
+}
+
+#[test]
+fn directives_without_effect_have_one_warning_each() {
+    let text = "listen 1935; heartbeat { enabled on; summaries maybe; }\nvhost a { dvr { enabled on; any thing; }\n\
+                cluster { coworkers b; } }";
+    assert_eq!(
+        warnings(text),
+        [
+            "a.conf:1:14: heartbeat is planned and has no effect yet",
+            "a.conf:2:11: vhost.dvr is accepted and has no effect here",
+            "a.conf:3:11: vhost.cluster.coworkers is planned and has no effect yet",
+        ]
+    );
+}
+
+#[test]
+fn values_that_read_otherwise_are_named() {
+    let text = "listen 1935;\nchunk_size 100;\npithy_print_ms 5s;\nsrs_log_level loud;\nlisten 1936;\npid a b;\n\
+                vhost a { play { queue_length 0; } extension { queue_max_bytes much; } }";
+    let found = warnings(text);
+    for expected in [
+        "a.conf:2:1: chunk_size 100 is outside 128..65536; 128 is used",
+        "a.conf:3:1: pithy_print_ms is a whole number; \"5s\" reads as 5",
+        "a.conf:4:1: srs_log_level is one of verbose, info, trace, debug, warn, error; \"loud\" reads as \"trace\"",
+        "a.conf:5:1: second listen without effect, the first at a.conf:1:1 counts",
+        "a.conf:6:1: pid takes one value, the others have no effect",
+        "a.conf:7:18: play.queue_length 0 would be without a limit; 30 is used",
+        "a.conf:7:48: vhost.extension.queue_max_bytes is a size such as 32m; \"much\" reads as 32m",
+    ] {
+        assert!(found.iter().any(|warning| warning == expected), "{expected}\n{found:#?}");
+    }
+    assert_eq!(found.len(), 7);
+    let config = config(text);
+    assert_eq!((config.chunk_size, config.vhosts[0].chunk_size), (128, 128));
+    assert_eq!(config.vhosts[0].play.queue_length, Duration::from_secs(30));
+    assert_eq!(config.vhosts[0].extension.queue_bytes_max, 32 << 20);
+}
+
+#[test]
+fn included_files_are_put_in_place() {
+    let files = MemorySources::from([
+        ("main.conf", "include root.conf empty.conf;\nvhost a { include play.conf; }"),
+        ("root.conf", "listen 1935;\n"),
+        ("empty.conf", ""),
+        ("play.conf", "play { gop_cache off; }\n\n  wrong 1;"),
+    ]);
+    let error = load(&files, "main.conf", &LoadOptions::default()).unwrap_err();
+    assert_eq!(error.to_string(), "play.conf:3:3: unknown directive vhost.wrong");
+    let mut options = LoadOptions::default();
+    options.lenient = true;
+    let config = load(&files, "main.conf", &options).unwrap().config;
+    assert_eq!(config.listen.len(), 1);
+    assert!(!config.vhosts[0].play.gop_cache);
+}
+
+#[test]
+fn includes_in_circles_and_missing_files_are_refused() {
+    let files = MemorySources::from([("a", "include b;"), ("b", "\n include a gone;")]);
+    let error = load(&files, "a", &LoadOptions::default()).unwrap_err();
+    let found: Vec<String> = error.errors().map(ToString::to_string).collect();
+    assert_eq!(found, ["b:2:2: a includes itself", "b:2:2: cannot read gone: no such file"]);
+}
+
+#[test]
+fn eight_levels_of_includes_are_read_and_nine_refused() {
+    let name = |level: usize| format!("f{level}");
+    for (levels, fits) in [(8, true), (9, false)] {
+        let files: [(String, String); 10] = std::array::from_fn(|level| {
+            (
+                name(level),
+                if level < levels { format!("include {};", name(level + 1)) } else { "listen 1;".into() },
+            )
+        });
+        let result = load(&MemorySources::from(files), "f0", &LoadOptions::default());
+        assert_eq!(result.is_ok(), fits, "{levels}: {:?}", result.err());
+    }
+}
+
+#[test]
+fn every_limit_is_enforced() {
+    let refused = |text: &str, change: fn(&mut ConfigLimits)| {
+        let mut options = LoadOptions::default();
+        assert!(load_with(text, &options).is_ok(), "{text}");
+        change(&mut options.limits);
+        load_with(text, &options).unwrap_err().remove(0)
+    };
+    let text = "listen 1935 1936; vhost aaaaaaaaaaaa { play { atc on; } }";
+    assert_eq!(refused(text, |l| l.file_bytes_max = 10), "a.conf: a.conf has more than 10 bytes");
+    assert_eq!(
+        refused(text, |l| l.total_bytes_max = 10),
+        "a.conf: all files together have more than 10 bytes"
+    );
+    assert_eq!(refused(text, |l| l.files_max = 0), "a.conf: more than 0 files");
+    assert_eq!(refused(text, |l| l.block_depth_max = 1), "a.conf:1:45: more than 1 blocks inside each other");
+    assert_eq!(refused(text, |l| l.directives_max = 3), "a.conf:1:47: more than 3 directives");
+    assert_eq!(refused(text, |l| l.arguments_max = 1), "a.conf:1:13: more than 1 arguments");
+    assert_eq!(refused(text, |l| l.word_bytes_max = 11), "a.conf:1:25: a word of more than 11 bytes");
+
+    let mut options = LoadOptions::default();
+    options.limits.diagnostics_max = 3;
+    let files = MemorySources::from([("a", "x 1;".repeat(10))]);
+    let error = load(&files, "a", &options).unwrap_err();
+    assert_eq!((error.diagnostics().len(), error.omitted()), (3, 8));
+
+    let mut options = environment(&[("SRS_LISTEN", "1935 1936")]);
+    options.limits.word_bytes_max = 8;
+    assert_eq!(load_with("daemon on;", &options).unwrap_err()[0], "SRS_LISTEN: a value of more than 8 bytes");
+}
+
+#[test]
+fn deep_nesting_is_refused_early() {
+    let text = "a {".repeat(100_000);
+    let found = errors(&text);
+    assert!(found[0].contains("more than 16 blocks inside each other"), "{found:?}");
+}
+
+#[test]
+fn old_forms_are_rewritten_with_a_warning() {
+    let text = "listen 1935; http_stream { enabled on; listen 8081; }\nvhost a {\n\
+                refer x.com; refer_play y.com; refer_publish z.com;\n\
+                mr { enabled on; latency 500; }\n publish_1stpkt_timeout 1000; publish_normal_timeout 2000;\n\
+                time_jitter zero; mix_correct on; atc on; atc_auto on; mw_latency 100; gop_cache_max_frames 0;\n\
+                send_min_interval 1.5; reduce_sequence_header on;\n\
+                mode remote; origin o; token_traverse on; vhost up.com; debug_srs_upnode off;\n\
+                http_remux { enabled on; hstrs on; } nack on; http { enabled on; }\n}";
+    let loaded = load_text(text).unwrap();
+    let old = loaded.warnings.iter().filter(|warning| warning.message.starts_with("old form: ")).count();
+    assert_eq!(old, 21);
+    assert_eq!(loaded.config.http_server.listen[0].port, 8081);
+    let vhost = &loaded.config.vhosts[0];
+    let refer = vhost.refer.as_ref().unwrap();
+    let list = |domain: &str| Some(vec![String::from(domain)]);
+    assert_eq!((&refer.all, &refer.play, &refer.publish), (&list("x.com"), &list("y.com"), &list("z.com")));
+    assert!(vhost.publish.mr);
+    assert_eq!(vhost.publish.mr_latency, Duration::from_millis(500));
+    assert_eq!(vhost.publish.first_message_timeout, Duration::from_secs(1));
+    assert_eq!(vhost.publish.silence_timeout, Duration::from_secs(2));
+    assert!(
+        vhost.play.mix_correct && vhost.play.atc && vhost.play.atc_auto && vhost.play.reduce_sequence_header
+    );
+    assert_eq!(vhost.play.send_min_interval, Duration::from_micros(1500));
+    assert_eq!(vhost.play.gop_cache_frames_max, None);
+    assert!(vhost.cluster.is_edge() && vhost.cluster.token_traverse && !vhost.cluster.identify);
+    assert_eq!(vhost.cluster.vhost, "up.com");
+    assert!(vhost.http_remux.is_some());
+}
+
+#[test]
+fn the_new_form_wins_over_the_old_one_and_rtmp_over_the_root() {
+    let text = "listen 1; chunk_size 200; rtmp { listen 2; chunk_size 300; }
+                vhost a { gop_cache on; play { gop_cache off; } }";
+    let config = config(text);
+    assert_eq!(config.listen[0].port, 2);
+    assert_eq!((config.chunk_size, config.vhosts[0].chunk_size), (300, 300));
+    assert!(!config.vhosts[0].play.gop_cache);
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let options = environment(&[
+        ("SRS_LISTEN", "1935 [::]:19350"),
+        ("SRS_VHOST_PLAY_GOP_CACHE", "off"),
+        ("SRS_VHOST_CLUSTER_MODE", "remote"),
+        ("SRS_VHOST_CLUSTER_ORIGIN", "o1 o2:1"),
+        ("SRS_LOG_FILE", "a.log"),
+        ("SRS_CHUNK_SIZE", "4096"),
+        ("SRS_VHOST_HTTP_HOOKS_ENABLED", "on"),
+        ("SRS_VHOST_HTTP_HOOKS_ON_PLAY", "http://a http://b"),
+        ("SRS_LISTN", "1"),
+        ("SRS_VHOST_HLS_HLS_FRAGMENT", "1"),
+        ("SRS_CONFIG_FILE", "x"),
+        ("HOME", "/"),
+    ]);
+    let loaded =
+        load_with("rtmp { listen 1; } vhost a { play { gop_cache on; } } vhost b { }", &options).unwrap();
+    let config = loaded.config;
+    assert_eq!(config.listen.len(), 2);
+    assert_eq!(config.chunk_size, 4096);
+    assert_eq!(config.log.file, "a.log");
+    for vhost in &config.vhosts {
+        assert!(!vhost.play.gop_cache && vhost.cluster.is_edge());
+        assert_eq!(vhost.cluster.origins.len(), 2);
+        assert_eq!(vhost.http_hooks.as_ref().unwrap().on_play, ["http://a", "http://b"]);
+    }
+    let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            r#"SRS_LISTN: environment variable that sets no directive (did you mean "SRS_LISTEN"?)"#,
+            "SRS_VHOST_HLS_HLS_FRAGMENT: environment variable without effect in this version",
+        ]
+    );
+}
+
+#[test]
+fn every_variable_of_the_tables_is_understood_and_its_value_kept() {
+    walk(ROOT, "", &mut |path, spec| {
+        for name in spec.variable_names(path) {
+            let mut options = environment(&[(&name, "on")]);
+            options.lenient = true;
+            let loaded = load_with("listen 1935; vhost a { }", &options);
+            let Ok(loaded) = loaded else { continue };
+            let unknown =
+                loaded.warnings.iter().any(|warning| warning.message.starts_with("environment variable"));
+            assert!(!unknown, "{name}: {:?}", loaded.warnings);
+        }
+    });
+}
+
+#[test]
+fn the_environment_alone_makes_a_server() {
+    let config = load_environment(&environment(&[("SRS_MAX_CONNECTIONS", "7")])).unwrap().config;
+    assert_eq!(config.listen[0].to_string(), "1935");
+    assert_eq!(config.max_connections, 7);
+    assert!(config.vhost("anything").is_some());
+    assert_eq!(load_environment(&environment(&[("SRS_LISTEN", "0")])).unwrap_err().errors().count(), 1);
+}
+
+#[test]
+fn combinations_that_cannot_work_are_refused() {
+    for (text, expected) in [
+        ("max_connections 0;", "max_connections must be above 0"),
+        ("heartbeat { interval 0; }", "heartbeat.interval must be above 0"),
+        ("stats { network -1; }", "stats.network is the number of an interface, from 0"),
+        ("is_full on;", "this is a reference sample (is_full on), write a file of your own"),
+        ("asprocess on; daemon on;", "asprocess on is impossible with daemon on"),
+        ("http_api { https { enabled on; } }", "http_api.https is on while http_api is off"),
+        ("http_server { https { enabled on; } }", "http_server.https is on while http_server is off"),
+        (
+            "http_api { enabled on; listen 80; https { enabled on; listen 1; } }
+             http_server { enabled on; listen 80; https { enabled on; listen 2; } }",
+            "http_api and http_server must share both of listen and https.listen, or none",
+        ),
+        ("http_api { listen x; }", "http_api.listen port must be above 0 and at most 65535, not \"x\""),
+        ("extension { trusted_proxy proxy; }", "trusted_proxy neither an address nor a range"),
+        ("vhost { }", "a vhost needs a name"),
+        ("vhost a { cluster { mode remote; } }", "an edge (cluster.mode remote) needs cluster.origin"),
+        (
+            "vhost a { cluster { origin rtmp://b/c; } }",
+            "cluster.origin the port must be a number up to 65535",
+        ),
+        ("vhost a { http_remux { } http_remux { } }", "more than one http_remux"),
+        (
+            "vhost a { hls { enabled on; } http_remux { enabled on; mount [app]/[stream].ts; } }",
+            "http_remux.mount .ts is impossible with hls on",
+        ),
+        (
+            "vhost a { forward { enabled on; destination b; } publish { kickoff_for_idle 1; } }",
+            "publish.kickoff_for_idle is impossible with forward",
+        ),
+        ("vhost a { ingest x { } ingest y { } ingest x { } }", "second ingest \"x\" in the vhost"),
+        ("vhost a { security { allow watch all; } }", "security.allow is publish or play"),
+    ] {
+        let found = errors(&format!("listen 1935; {text}"));
+        assert_eq!(found.len(), 1, "{text}: {found:?}");
+        assert!(found[0].contains(expected), "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn connections_need_open_files() {
+    let mut options = LoadOptions::default();
+    options.open_files_max = Some(1128);
+    assert!(load_with("listen 1; max_connections 1000;", &options).is_ok());
+    let found = load_with("listen 1; max_connections 1001;", &options).unwrap_err();
+    assert!(found[0].contains("needs 1129 open files and the limit of this process is 1128"), "{found:?}");
+}
+
+#[test]
+fn names_find_their_vhost() {
+    let config = config(
+        "listen 1; vhost a { } vhost off { enabled off; } vhost a { atc on; } vhost __defaultVhost__ { }",
+    );
+    assert_eq!(config.vhosts.len(), 3);
+    assert_eq!(config.vhost("a").unwrap().name, "a");
+    assert_eq!(config.vhost("other").unwrap().name, "__defaultVhost__");
+    assert!(config.vhost("off").is_none());
+}
+
+#[test]
+fn rules_count_whatever_their_order() {
+    let allows = |rules: &str, operation, ip: &str| {
+        let text = format!("listen 1; vhost a {{ security {{ enabled on; {rules} }} }}");
+        config(&text).vhosts[0].security.as_ref().unwrap().allows(operation, ip.parse().unwrap())
+    };
+    assert!(!allows("", Operation::Play, "1.2.3.4"));
+    assert!(allows("allow play all;", Operation::Play, "1.2.3.4"));
+    assert!(!allows("allow play all;", Operation::Publish, "1.2.3.4"));
+    assert!(allows("deny publish 1.2.3.4;", Operation::Publish, "1.2.3.5"));
+    let rules = "allow publish 10.0.0.0/8; deny publish 10.1.0.0/16;";
+    assert!(!allows(rules, Operation::Publish, "10.1.2.3"));
+    assert!(allows(rules, Operation::Publish, "10.2.2.3"));
+    assert!(config("listen 1; vhost a { security { deny play all; } }").vhosts[0].security.is_none());
+}
+
+#[test]
+fn both_families_of_level_words_are_understood() {
+    let level = |text: &str| config(&format!("listen 1; {text}")).log.level;
+    assert_eq!(level(""), LogLevel::Info);
+    assert_eq!(level("srs_log_level verbose;"), LogLevel::Trace);
+    assert_eq!(level("srs_log_level info;"), LogLevel::Debug);
+    assert_eq!(level("srs_log_level trace;"), LogLevel::Info);
+    assert_eq!(level("srs_log_level error; srs_log_level_v2 debug;"), LogLevel::Debug);
+    assert_eq!(level("srs_log_level_v2 info;"), LogLevel::Info);
+    assert_eq!(level("srs_log_level_v2 trace;"), LogLevel::Trace);
+}
+
+#[test]
+fn our_additions_come_from_the_vhost_or_the_root() {
+    let text = "listen 1; extension { linger 7; gop_cache_max_bytes 1k; } vhost a { extension { linger 0.5; } } vhost b { }";
+    let config = config(text);
+    let linger = |index: usize| config.vhosts[index].extension.linger;
+    assert_eq!((linger(0), linger(1)), (Duration::from_millis(500), Duration::from_secs(7)));
+    assert_eq!(config.vhosts[0].extension.gop_cache_bytes_max, 1024);
+}
+
+fn change(old: &str, new: &str) -> Difference {
+    difference(&config(&format!("listen 1; {old}")), &config(&format!("listen 1; {new}")))
+}
+
+#[test]
+fn a_reload_says_what_changes_and_when() {
+    let found = change(
+        "max_connections 10; chunk_size 200; pid a; vhost a { play { gop_cache on; } } vhost gone { }",
+        "max_connections 20; chunk_size 300; pid b; vhost a { gop_cache off; forward x; } vhost new { }",
+    );
+    assert_eq!(
+        (found.vhosts_added.as_slice(), found.vhosts_removed.as_slice()),
+        (&["new".into()][..], &["gone".into()][..])
+    );
+    let lines: Vec<String> = found.changes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        lines,
+        [
+            "chunk_size: 200 -> 300, for new connections",
+            "max_connections: 10 -> 20, at once",
+            "pid: a -> b, needs a restart",
+            "vhost a: play.gop_cache: on -> off, at once",
+            "vhost a: forward.enabled: off -> on, restarted for the vhost",
+            "vhost a: forward.destination: (none) -> x, restarted for the vhost",
+        ]
+    );
+    assert_eq!(found.vhosts_changed(), ["a"]);
+    assert_eq!(found.needs_restart().count(), 1);
+    assert_eq!(found.check(), Ok(()));
+}
+
+#[test]
+fn a_vhost_does_not_change_its_mode_while_it_runs() {
+    let found = change("vhost a { }", "vhost a { cluster { mode remote; origin o; } }");
+    let error = found.check().unwrap_err();
+    assert_eq!(error, ReloadError::VhostModeChanged { vhost: "a".into() });
+    assert!(error.to_string().starts_with("vhost mode changed: a"));
+}
+
+#[test]
+fn the_same_meaning_is_no_difference_and_a_password_is_not_shown() {
+    assert!(change("", "daemon off; rtmp { listen 1; }").is_empty());
+    assert!(
+        change("vhost a { mode remote; origin o; }", "vhost a { cluster { origin o; mode remote; } }")
+            .is_empty()
+    );
+    assert!(change("vhost a { play { gop_cache no; } }", "vhost a { play { gop_cache on; } }").is_empty());
+    assert_eq!(change("vhost a { refer { } }", "vhost a { refer { all; } }").changes.len(), 1);
+    let found = change("", "http_api { auth { password secret; } }");
+    assert_eq!(found.changes[0].to_string(), "http_api.auth.password: (none) -> (hidden), at once");
+    let config = config("listen 1; http_api { auth { enabled on; username u; password secret; } }");
+    assert!(!format!("{:?}", config.http_api).contains("secret"));
+}
