@@ -55,6 +55,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let length = other.encode(&[100; 960], &mut packet)?;
         assert!(length > 0);
         println!("both codecs work in one program, opus: {}", opus::version());
+
+        // Our standard Opus packets, decoded by the other library.
+        let mut packets = jam_mixer::codec::OpusPackets::new(Layout::Mono, 96_000)?;
+        let mut decoder = opus::Decoder::new(48_000, opus::Channels::Mono)?;
+        let pcm: Vec<i16> = (0..48_000).map(|n| (8000.0 * (0.05 * n as f32).sin()) as i16).collect();
+        let mut heard = Vec::new();
+        packets.push(&pcm, |packet| {
+            let mut out = [0; 960];
+            let samples = decoder.decode(packet, &mut out, false).expect("a standard packet");
+            heard.extend_from_slice(&out[..samples]);
+        })?;
+        assert_eq!(heard.len(), pcm.len());
+        let delay = usize::from(jam_mixer::codec::OpusPackets::PRE_SKIP);
+        let worst = pcm.iter().zip(&heard[delay..]).skip(960).map(|(a, b)| (a - b).abs()).max();
+        assert!(worst < Some(800), "worst {worst:?}");
     }
     println!("peak {peak}");
     Ok(())

@@ -20,7 +20,7 @@ mod raw;
 #[cfg(feature = "opus-custom")]
 pub use jam::{JamCodec, JamDecoder, JamEncoder, RawBlocks};
 #[cfg(feature = "opus-custom")]
-pub use opus_custom::{EncoderSettings, ModeSettings, OpusCustom};
+pub use opus_custom::{EncoderSettings, ModeSettings, OpusCustom, OpusPackets};
 pub use raw::Raw;
 
 use jam_proto::{AudioProps, BlockCodec, Layout};

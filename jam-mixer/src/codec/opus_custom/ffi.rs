@@ -36,7 +36,7 @@ opaque!(CMode, CEncoder, CDecoder);
 struct Library {
     mode_create: unsafe extern "C" fn(rate: i32, frame_size: c_int, error: *mut c_int) -> *mut CMode,
     mode_destroy: unsafe extern "C" fn(mode: *mut CMode),
-    modes: [OnceLock<Mode>; 2],
+    modes: [OnceLock<Mode>; 3],
 }
 
 /// The functions of a build for encoding.
@@ -83,7 +83,7 @@ macro_rules! library {
             #[link_name = symbol!($build, "mode_destroy")]
             fn mode_destroy(mode: *mut CMode);
         }
-        Library { mode_create, mode_destroy, modes: [const { OnceLock::new() }; 2] }
+        Library { mode_create, mode_destroy, modes: [const { OnceLock::new() }; 3] }
     }};
 }
 
@@ -232,6 +232,34 @@ pub(super) enum Setting {
 /// The bit rate is whatever fills the block.
 pub(super) const BITRATE_MAX: i32 = -1;
 
+/// Samples per side of what a coder takes at a time.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Length {
+    /// A jam block.
+    Block(BlockCodec),
+    /// A packet of standard Opus, 20 ms.
+    Packet,
+}
+
+impl Length {
+    pub(super) const PACKET_SAMPLES: usize = 960;
+
+    const fn samples(self) -> usize {
+        match self {
+            Self::Block(codec) => codec.samples(),
+            Self::Packet => Self::PACKET_SAMPLES,
+        }
+    }
+
+    const fn index(self) -> usize {
+        match self {
+            Self::Block(BlockCodec::Opus) => 0,
+            Self::Block(BlockCodec::Opus64) => 1,
+            Self::Packet => 2,
+        }
+    }
+}
+
 /// The tables of one block length.
 #[derive(Clone, Copy)]
 struct Mode {
@@ -246,15 +274,12 @@ unsafe impl Sync for Mode {}
 
 impl Library {
     /// The mode of a block length, made on first use and shared by the whole process.
-    fn mode(&self, codec: BlockCodec) -> Result<Mode, CodecError> {
-        let slot = match codec {
-            BlockCodec::Opus => &self.modes[0],
-            BlockCodec::Opus64 => &self.modes[1],
-        };
+    fn mode(&self, length: Length) -> Result<Mode, CodecError> {
+        let slot = &self.modes[length.index()];
         if let Some(mode) = slot.get() {
             return Ok(*mode);
         }
-        let samples = codec.samples();
+        let samples = length.samples();
         let mut error: c_int = 0;
         // SAFETY: plain numbers, and `error` outlives the call.
         let pointer = unsafe { (self.mode_create)(SAMPLE_RATE, samples as c_int, &mut error) };
@@ -308,9 +333,9 @@ pub(super) struct EncoderState {
 }
 
 impl EncoderState {
-    pub(super) fn new(flavour: Flavour, codec: BlockCodec, layout: Layout) -> Result<Self, CodecError> {
+    pub(super) fn new(flavour: Flavour, length: Length, layout: Layout) -> Result<Self, CodecError> {
         let library = encoder_library(flavour);
-        let mode = library.library.mode(codec)?;
+        let mode = library.library.mode(length)?;
         let sides = layout.sides() as c_int;
         // SAFETY: the mode is alive (see `Mode`).
         let mut memory = Memory::new(unsafe { (library.get_size)(mode.pointer.as_ptr(), sides) })?;
@@ -360,9 +385,9 @@ pub(super) struct DecoderState {
 }
 
 impl DecoderState {
-    pub(super) fn new(flavour: Flavour, codec: BlockCodec, layout: Layout) -> Result<Self, CodecError> {
+    pub(super) fn new(flavour: Flavour, length: Length, layout: Layout) -> Result<Self, CodecError> {
         let library = decoder_library(flavour);
-        let mode = library.library.mode(codec)?;
+        let mode = library.library.mode(length)?;
         let sides = layout.sides() as c_int;
         // SAFETY: the mode is alive (see `Mode`).
         let mut memory = Memory::new(unsafe { (library.get_size)(mode.pointer.as_ptr(), sides) })?;

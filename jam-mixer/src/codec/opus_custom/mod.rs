@@ -4,12 +4,14 @@
 //! may contain any other copy of libopus. `docs/codec.md` describes build, settings and measurements.
 
 mod ffi;
+mod packets;
 mod settings;
 mod silence;
 
 use std::fmt;
 
-use self::ffi::{BITRATE_MAX, DecoderState, EncoderState, Flavour, Setting};
+use self::ffi::{BITRATE_MAX, DecoderState, EncoderState, Flavour, Length, Setting};
+pub use self::packets::OpusPackets;
 pub use self::settings::{EncoderSettings, ModeSettings};
 use self::silence::Silence;
 use super::{Codec, CodecError, Decode, Encode, StreamSpec, expect_len};
@@ -79,7 +81,7 @@ impl Codec for OpusCustom {
     fn encoder(&self, spec: StreamSpec) -> Result<OpusCustomEncoder, CodecError> {
         check_size(spec)?;
         let mode = self.settings.of(spec.codec);
-        let mut state = EncoderState::new(self.flavour, spec.codec, spec.layout)?;
+        let mut state = EncoderState::new(self.flavour, Length::Block(spec.codec), spec.layout)?;
         for (setting, value) in [
             (Setting::VariableBitrate, 0),
             (Setting::Complexity, i32::from(mode.complexity)),
@@ -93,7 +95,7 @@ impl Codec for OpusCustom {
 
     fn decoder(&self, spec: StreamSpec) -> Result<OpusCustomDecoder, CodecError> {
         check_size(spec)?;
-        let state = DecoderState::new(self.flavour, spec.codec, spec.layout)?;
+        let state = DecoderState::new(self.flavour, Length::Block(spec.codec), spec.layout)?;
         Ok(OpusCustomDecoder { state, spec, silence: Silence::default() })
     }
 }

@@ -66,7 +66,7 @@ mod tests {
     use jam_proto::BlockCodec;
     use proptest::prelude::*;
 
-    use super::super::ffi::Flavour;
+    use super::super::ffi::{Flavour, Length};
     use super::super::{DecoderState, EncoderState, OpusCustom, Setting, bitrate};
     use super::*;
     use crate::codec::{Codec, Decode, Encode, EncoderSettings, ModeSettings, StreamSpec};
@@ -106,8 +106,8 @@ mod tests {
 
             let ours = OpusCustom::new(settings).unwrap();
             let (mut encoder, mut decoder) = (ours.encoder(spec).unwrap(), ours.decoder(spec).unwrap());
-            let mut plain_encoder = EncoderState::new(Flavour::Tuned, codec, layout).unwrap();
-            let mut plain_decoder = DecoderState::new(Flavour::Tuned, codec, layout).unwrap();
+            let mut plain_encoder = EncoderState::new(Flavour::Tuned, Length::Block(codec), layout).unwrap();
+            let mut plain_decoder = DecoderState::new(Flavour::Tuned, Length::Block(codec), layout).unwrap();
             for (setting, value) in [
                 (Setting::VariableBitrate, 0),
                 (Setting::Complexity, i32::from(complexity)),
