@@ -441,3 +441,46 @@ fn the_same_meaning_is_no_difference_and_a_password_is_not_shown() {
     let config = config("listen 1; http_api { auth { enabled on; username u; password secret; } }");
     assert!(!format!("{:?}", config.http_api).contains("secret"));
 }
+
+#[test]
+fn what_stands_in_a_planned_block_has_no_effect_either() {
+    let found = change("", "heartbeat { enabled on; } tencentcloud_cls { secret_key abc; }");
+    let lines: Vec<String> = found.changes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        lines,
+        [
+            "heartbeat.enabled: off -> on, no effect in this version",
+            "tencentcloud_cls: (none) -> (hidden), no effect in this version",
+        ]
+    );
+}
+
+#[test]
+fn a_vhost_inside_a_vhost_is_an_error() {
+    assert_eq!(errors("listen 1; vhost a { vhost b { } }"), ["a.conf:1:21: unknown directive vhost.vhost"]);
+}
+
+#[test]
+fn every_legal_name_is_known() {
+    let root = "listen pid chunk_size ff_log_dir ff_log_level srs_log_tank srs_log_level srs_log_level_v2 srs_log_file \
+                max_connections daemon heartbeat tencentcloud_apm tencentcloud_cls http_api http_server stats vhost \
+                pithy_print_ms stream_caster rtc_server srt_server utc_time work_dir asprocess server_id \
+                grace_start_wait grace_final_wait force_grace_quit empty_ip_ok disable_daemon_for_docker \
+                inotify_auto_reload auto_reload_for_docker tcmalloc_release_rate query_latest_version \
+                first_wait_for_qlv threads circuit_breaker is_full in_docker exporter rtmp rtmps rtsp_server extension";
+    let vhost = "enabled chunk_size min_latency tcp_nodelay dvr ingest hls http_hooks refer forward transcode bandcheck \
+                 play publish cluster security http_remux dash http_static hds exec in_ack_size out_ack_size rtc srt \
+                 rtsp extension";
+    let mut known: Vec<String> = Vec::new();
+    walk(ROOT, "", &mut |path, _| known.push(path.into()));
+    let mut legal: Vec<String> = root.split_whitespace().map(String::from).collect();
+    legal.extend(vhost.split_whitespace().map(|name| format!("vhost.{name}")));
+    for name in &legal {
+        assert!(known.contains(name), "{name} is in no table");
+    }
+    let outer =
+        |path: &&String| !path.contains('.') || path.starts_with("vhost.") && path.matches('.').count() == 1;
+    for path in known.iter().filter(outer) {
+        assert!(legal.contains(path), "{path} is not in the language");
+    }
+}

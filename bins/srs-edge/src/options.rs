@@ -102,6 +102,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Options, Str
                 (false, _) => Action::Serve,
             }
         }
+        [word, ..] if file.is_some() || test => return Err(format!("{word} is too much, see srs-edge -h")),
         // As in SRS: nothing, or a word that means nothing, is a question.
         _ => Action::Help,
     };

@@ -114,7 +114,9 @@ fn help_version_and_bad_use() {
     }
     assert_eq!(run(&folder.0, &["-v"]).1, format!("{}\n", env!("CARGO_PKG_VERSION")));
     assert_eq!(run(&folder.0, &["-g"]).1, format!("srs-edge/{}\n", env!("CARGO_PKG_VERSION")));
-    for args in [&["-x"][..], &["-c"], &["-t"], &["diff", "a"], &["directives", "a", "b"]] {
+    for args in
+        [&["-x"][..], &["-c"], &["-t"], &["diff", "a"], &["directives", "a", "b"], &["-t", "-c", "a", "b"]]
+    {
         let (code, out, err) = run(&folder.0, args);
         assert_eq!((code, out.as_str()), (2, ""), "{args:?}");
         assert_eq!(err.lines().count(), 1, "{args:?}: {err}");

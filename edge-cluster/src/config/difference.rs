@@ -30,8 +30,8 @@ impl fmt::Display for Change {
         if let Some(vhost) = &self.vhost {
             write!(f, "vhost {vhost}: ")?;
         }
-        // A difference ends up in logs.
-        let secret = self.path.ends_with("password");
+        // A difference ends up in logs, and the cloud services have keys.
+        let secret = self.path.ends_with("password") || self.path.starts_with("tencentcloud");
         let words = |words: &[String]| match (words, secret) {
             ([], _) => String::from("(none)"),
             (_, true) => String::from("(hidden)"),

@@ -53,7 +53,8 @@ fn rewrite_vhost(vhost: &mut Directive, report: &mut Report) {
             "refer" | "refer_play" | "refer_publish" if !directive.has_block => refer.push(directive),
             "mr" if directive.has_block => split_merged_read(directive, &mut moved, report),
             "forward" if !directive.has_block => vhost.children.push(forward_block(directive, report)),
-            name => match MOVED.iter().find(|(old, ..)| *old == name) {
+            // A block of that name is another mistake: a vhost inside a vhost, after a forgotten brace.
+            name => match MOVED.iter().find(|(old, ..)| *old == name && !directive.has_block) {
                 Some(&(old, block, new)) => {
                     report.warn(&directive.location, format!("old form: {old} is now {block} {{ {new}; }}"));
                     new.clone_into(&mut directive.name);

@@ -216,16 +216,26 @@ pub(crate) fn join(parent: &str, name: &str) -> String {
     if parent.is_empty() { name.into() } else { format!("{parent}.{name}") }
 }
 
-/// Calls `visit` with path and row for every directive below `table`, blocks before what they hold.
-pub fn walk(
-    table: &'static [DirectiveSpec],
+/// Calls `visit` with path and row for every directive below `table`, blocks before what they hold. What stands in a
+/// block without effect has none either, and its row says so.
+pub fn walk(table: &[DirectiveSpec], parent: &str, visit: &mut dyn FnMut(&str, &DirectiveSpec)) {
+    walk_in(table, parent, Scope::Core, visit);
+}
+
+fn walk_in(
+    table: &[DirectiveSpec],
     parent: &str,
-    visit: &mut dyn FnMut(&str, &'static DirectiveSpec),
+    around: Scope,
+    visit: &mut dyn FnMut(&str, &DirectiveSpec),
 ) {
     for spec in table {
         let path = join(parent, spec.name);
-        visit(&path, spec);
-        walk(spec.children(), &path, visit);
+        let mut spec = *spec;
+        if around != Scope::Core {
+            (spec.scope, spec.reload) = (around, Reload::NoEffect);
+        }
+        visit(&path, &spec);
+        walk_in(spec.children(), &path, spec.scope, visit);
     }
 }
 
