@@ -1,0 +1,93 @@
+//! The protocol server under any datagrams from a handful of addresses, any commands and any passing of time.
+#![no_main]
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use jam_proto::server::{Command, Output};
+use jam_proto::wire::FrameWriter;
+use jam_proto::{ChannelId, Disposition, Input, Server, ServerConfig};
+use libfuzzer_sys::fuzz_target;
+
+const ADDRESSES: usize = 6;
+
+fuzz_target!(|data: &[u8]| {
+    let start = Instant::now();
+    let mut now = start;
+    let config =
+        ServerConfig::builder().channels_max(3).welcome("hello").build().expect("a valid configuration");
+    let bound = Server::memory_bytes_max(&config);
+    let mut server = Server::new(config, 1, now);
+    let mut writer = FrameWriter::new();
+    // The last counter and id that each address was sent and has to acknowledge.
+    let mut owed: [Option<(u16, u8)>; ADDRESSES] = [None; ADDRESSES];
+    let mut rest = data;
+    while let Some((&[what, a, b, len], tail)) = rest.split_first_chunk() {
+        let (body, tail) = tail.split_at(usize::from(len).min(tail.len()));
+        rest = tail;
+        let who = usize::from(a) % ADDRESSES;
+        let src = SocketAddr::from(([192, 0, 2, who as u8], 22_134));
+        let mut receive = |server: &mut Server, payload: &[u8]| match server
+            .handle_input(now, Input::Datagram { src, payload })
+        {
+            Disposition::Audio(channel) | Disposition::WrongSize(channel) => assert!(channel.index() < 3),
+            Disposition::Consumed => {}
+        };
+        match what % 8 {
+            0 | 1 => receive(&mut server, body),
+            // A frame with any id and counter, its checksum right.
+            2 | 3 => {
+                let id = u16::from(b) + if what & 8 != 0 { 1000 } else { 0 };
+                let frame = writer.frame(id, what >> 4, body);
+                receive(&mut server, &frame);
+            }
+            // What a well-behaved client says.
+            4 => {
+                if let Some((id, counter)) = owed[who] {
+                    let frame = writer.frame(1, counter, &id.to_le_bytes());
+                    receive(&mut server, &frame);
+                }
+            }
+            5 => {
+                now += Duration::from_millis(u64::from(a) * u64::from(b));
+                let _ = server.handle_input(now, Input::Timeout);
+            }
+            6 => {
+                let channel = ChannelId::new(a % 4).expect("below 150");
+                let text = String::from_utf8_lossy(body);
+                let _ = match b % 6 {
+                    0 => server.command(now, Command::Broadcast(&text)),
+                    1 => server.command(now, Command::PrivateChat { channel, text: &text }),
+                    2 => server.command(now, Command::Disconnect(channel)),
+                    3 => server.command(now, Command::JitterSize { channel, blocks: what >> 3 }),
+                    4 => server.command(now, Command::Levels(body)),
+                    _ => server.command(now, Command::Shutdown),
+                };
+            }
+            _ => receive(&mut server, &[0x55; 45]),
+        }
+        let mut outputs = 0;
+        while let Some(output) = server.poll_output() {
+            outputs += 1;
+            assert!(outputs < 10_000, "outputs end");
+            let Output::Transmit(t) = output else { continue };
+            let index = match t.dst {
+                SocketAddr::V4(v4) => usize::from(v4.ip().octets()[3]),
+                SocketAddr::V6(_) => ADDRESSES,
+            };
+            if let (Some(slot), Some(frame)) =
+                (owed.get_mut(index), jam_proto::wire::Frame::parse(&t.payload))
+            {
+                if !frame.is_connectionless() && frame.id != 1 {
+                    *slot = Some((frame.id, frame.counter));
+                }
+            }
+        }
+        if server.poll_timeout().is_some_and(|at| at <= now) {
+            let _ = server.handle_input(now, Input::Timeout);
+            while server.poll_output().is_some() {}
+            assert!(server.poll_timeout().is_none_or(|at| at > now), "a deadline moves");
+        }
+        assert!(server.memory_bytes() <= bound, "{} > {bound}", server.memory_bytes());
+    }
+});
