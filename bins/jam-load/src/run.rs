@@ -64,7 +64,11 @@ pub(crate) struct Measured {
 pub(crate) fn run(args: &Args) -> io::Result<Measured> {
     let address = args.server.to_socket_addrs()?.next().ok_or_else(|| io::Error::other("no address"))?;
     let props = args.props();
-    let before = args.reference.then(|| reference::measure(&props)).transpose().map_err(io::Error::other)?;
+    let before = args
+        .reference
+        .then(|| reference::measure(&props, args.number.into()))
+        .transpose()
+        .map_err(io::Error::other)?;
     let mut server = args.spawn.as_deref().map(Server::spawn).transpose()?;
     wait_for_answer(address, server.as_mut())?;
     let pid = server.as_ref().map(Server::pid).or(args.server_pid);
@@ -77,7 +81,8 @@ pub(crate) fn run(args: &Args) -> io::Result<Measured> {
     }
     let mut measured = band.play(args, pid)?;
     if let Some(before) = before {
-        measured.reference = Some(before.mean(reference::measure(&props).map_err(io::Error::other)?));
+        measured.reference =
+            Some(before.mean(reference::measure(&props, args.number.into()).map_err(io::Error::other)?));
     }
     measured.server_exit = server.as_mut().map(|s| s.stop().unwrap_or_else(|| "killed".to_owned()));
     Ok(measured)
