@@ -170,6 +170,8 @@ pub(crate) enum QualityArg {
 pub(crate) enum FadersArg {
     /// Nobody but the probe touches a fader.
     Equal,
+    /// Nobody touches a fader, the probe neither: no turnaround is measured.
+    Untouched,
     /// Every listener sets every other musician's fader to a random position.
     Different,
 }

@@ -158,8 +158,8 @@ impl Musician {
         let own = self.client.channel();
         let others = self.everybody.iter().copied().filter(|channel| Some(*channel) != own);
         self.faders = match (is_probe, faders) {
+            (_, FadersArg::Untouched) | (false, FadersArg::Equal) => VecDeque::new(),
             (true, _) => others.map(|channel| (channel, Gain::ZERO)).collect(),
-            (false, FadersArg::Equal) => VecDeque::new(),
             (false, FadersArg::Different) => {
                 others.map(|channel| (channel, Gain(random.between(0x2000, 0x7FFF) as u16))).collect()
             }

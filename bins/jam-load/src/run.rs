@@ -18,7 +18,7 @@ use crate::musician::Musician;
 use crate::priority;
 use crate::probe::{Recording, sweep_datagram};
 use crate::process::{Server, Usage};
-use crate::reference::{self, Reference};
+use crate::reference::{Reference, Yardstick};
 use crate::signal::Loop;
 use crate::socket::Sockets;
 use crate::stream::StreamStats;
@@ -64,11 +64,6 @@ pub(crate) struct Measured {
 pub(crate) fn run(args: &Args) -> io::Result<Measured> {
     let address = args.server.to_socket_addrs()?.next().ok_or_else(|| io::Error::other("no address"))?;
     let props = args.props();
-    let before = args
-        .reference
-        .then(|| reference::measure(&props, args.number.into()))
-        .transpose()
-        .map_err(io::Error::other)?;
     let mut server = args.spawn.as_deref().map(Server::spawn).transpose()?;
     wait_for_answer(address, server.as_mut())?;
     let pid = server.as_ref().map(Server::pid).or(args.server_pid);
@@ -80,10 +75,6 @@ pub(crate) fn run(args: &Args) -> io::Result<Measured> {
         eprintln!("jam-load: no real-time priority ({reason}); measuring without");
     }
     let mut measured = band.play(args, pid)?;
-    if let Some(before) = before {
-        measured.reference =
-            Some(before.mean(reference::measure(&props, args.number.into()).map_err(io::Error::other)?));
-    }
     measured.server_exit = server.as_mut().map(|s| s.stop().unwrap_or_else(|| "killed".to_owned()));
     Ok(measured)
 }
@@ -209,6 +200,8 @@ impl Band {
         self.sweeps.clear();
         self.own_delay = Histogram::default();
         let (sent, dropped) = (self.sent, self.network.dropped);
+        let yardstick =
+            args.reference.then(|| Yardstick::start(self.props, number, args.realtime)).transpose()?;
         let usage = pid.map(Usage::of).transpose()?;
         let own = Usage::of(std::process::id())?;
         let start = Nanos::now();
@@ -217,6 +210,7 @@ impl Band {
         let usage = usage.zip(pid.map(Usage::of).transpose()?);
         let own_cpu_micros = Usage::of(std::process::id())?.cpu_micros - own.cpu_micros;
         let (sent, dropped) = (self.sent - sent, self.network.dropped - dropped);
+        let reference = yardstick.map(Yardstick::finish).transpose()?;
         self.leave()?;
 
         let mut streams = StreamStats::default();
@@ -234,14 +228,14 @@ impl Band {
             streams,
             sent,
             dropped,
-            turnaround: self.turnaround()?,
+            turnaround: self.turnaround(args)?,
             sweeps: self.sweeps.len(),
             ping,
             heard: self.heard(args)?,
             own_delay: self.own_delay,
             usage,
             own_cpu_micros,
-            reference: None,
+            reference,
             server_exit: None,
         })
     }
@@ -351,9 +345,10 @@ impl Band {
         Ok(())
     }
 
-    fn turnaround(&self) -> io::Result<Histogram> {
+    fn turnaround(&self, args: &Args) -> io::Result<Histogram> {
         let recording = self.musicians.first().and_then(|probe| probe.recording.as_ref());
-        match recording {
+        // Among the tones of all others a sweep cannot be told.
+        match recording.filter(|_| args.faders != FadersArg::Untouched) {
             Some(recording) => recording.turnaround(&self.props, &self.sweeps).map_err(io::Error::other),
             None => Ok(Histogram::default()),
         }
@@ -361,7 +356,9 @@ impl Band {
 
     fn heard(&self, args: &Args) -> io::Result<Option<(usize, usize)>> {
         let recording = self.musicians.get(1).and_then(|listener| listener.recording.as_ref());
-        let Some(recording) = recording.filter(|_| args.faders == FadersArg::Equal) else { return Ok(None) };
+        let Some(recording) = recording.filter(|_| args.faders != FadersArg::Different) else {
+            return Ok(None);
+        };
         let samples = Loop::tone_samples(&self.props);
         let tones: Vec<usize> =
             (1..self.musicians.len()).map(|n| Loop::tone_periods(&self.props, n)).collect();
