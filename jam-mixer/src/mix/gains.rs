@@ -23,44 +23,61 @@ impl Row {
 ///
 /// Slots nobody occupies hold unity and centre, so comparing whole rows compares the connected sources.
 pub(crate) struct GainMatrix {
-    rows: Vec<Row>,
+    /// Made when a listener moves a fader for the first time; until then [`Row::DEFAULT`].
+    rows: Vec<Option<Box<Row>>>,
 }
 
 impl GainMatrix {
     pub(crate) fn new() -> Self {
-        Self { rows: vec![Row::DEFAULT; CHANNELS] }
+        Self { rows: vec![None; CHANNELS] }
+    }
+
+    fn row(&self, listener: ChannelId) -> &Row {
+        self.rows[listener.index()].as_deref().unwrap_or(&Row::DEFAULT)
+    }
+
+    fn row_mut(&mut self, listener: ChannelId) -> &mut Row {
+        self.rows[listener.index()].get_or_insert_with(|| Box::new(Row::DEFAULT))
     }
 
     pub(crate) fn gain(&self, listener: ChannelId, source: ChannelId) -> Gain {
-        self.rows[listener.index()].gains[source.index()]
+        self.row(listener).gains[source.index()]
     }
 
     pub(crate) fn pan(&self, listener: ChannelId, source: ChannelId) -> Pan {
-        self.rows[listener.index()].pans[source.index()]
+        self.row(listener).pans[source.index()]
     }
 
     /// Stores a gain and says whether it is another one than before.
     pub(crate) fn set_gain(&mut self, listener: ChannelId, source: ChannelId, gain: Gain) -> bool {
-        let row = &mut self.rows[listener.index()];
-        let old = std::mem::replace(&mut row.gains[source.index()], gain);
+        let old = self.gain(listener, source);
+        if old == gain {
+            return false;
+        }
+        let row = self.row_mut(listener);
+        row.gains[source.index()] = gain;
         row.gain_print ^= print(source, old.0, Gain::UNITY.0) ^ print(source, gain.0, Gain::UNITY.0);
-        old != gain
+        true
     }
 
     /// Stores a pan and says whether it is another one than before.
     pub(crate) fn set_pan(&mut self, listener: ChannelId, source: ChannelId, pan: Pan) -> bool {
-        let row = &mut self.rows[listener.index()];
-        let old = std::mem::replace(&mut row.pans[source.index()], pan);
+        let old = self.pan(listener, source);
+        if old == pan {
+            return false;
+        }
+        let row = self.row_mut(listener);
+        row.pans[source.index()] = pan;
         row.pan_print ^=
             print(source, old.wire(), Pan::CENTRE.wire()) ^ print(source, pan.wire(), Pan::CENTRE.wire());
-        old != pan
+        true
     }
 
     /// Puts all faders of `channel` and everybody's fader for it back to unity and centre (spec 5.3).
     ///
     /// `changed` hears of every listener whose faders were different.
     pub(crate) fn reset(&mut self, channel: ChannelId, mut changed: impl FnMut(ChannelId)) {
-        self.rows[channel.index()] = Row::DEFAULT;
+        self.rows[channel.index()] = None;
         for listener in (0..CHANNELS as u8).filter_map(ChannelId::new) {
             let gain = self.set_gain(listener, channel, Gain::UNITY);
             let pan = self.set_pan(listener, channel, Pan::CENTRE);
@@ -72,7 +89,7 @@ impl GainMatrix {
 
     /// Whether two listeners of `layout` want the same mix. Mono listeners hear no pan (spec 5.7).
     pub(crate) fn same_mix(&self, a: ChannelId, b: ChannelId, layout: Layout) -> bool {
-        let (a, b) = (&self.rows[a.index()], &self.rows[b.index()]);
+        let (a, b) = (self.row(a), self.row(b));
         // The fingerprints are only a quick no: the rows themselves decide.
         a.gain_print == b.gain_print
             && a.gains == b.gains

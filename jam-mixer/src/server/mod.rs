@@ -36,7 +36,7 @@ use crate::load::Load;
 /// 1. `now` never goes backwards; the same instant may be used many times.
 /// 2. After each call drain [`poll_output`](Self::poll_output) until `None`, then wait for a datagram or
 ///    [`poll_timeout`](Self::poll_timeout).
-/// 3. Outputs keep their order. Early or repeated timeouts are harmless. After a late one at most two ticks are made
+/// 3. Outputs keep their order. Early or repeated timeouts are harmless. After a late one at most four ticks are made
 ///    up for, the others are skipped: delay does not grow.
 /// 4. The same calls with the same seed give the same outputs, whatever the executor.
 ///

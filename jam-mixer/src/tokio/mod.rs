@@ -41,7 +41,7 @@ use wait::Waker;
 /// Notices that wait for the owner; beyond, they are dropped and counted ([`DriverStats::events_dropped`]).
 const NOTICES_MAX: usize = 1024;
 /// Commands that wait for the audio thread.
-const ORDERS_MAX: usize = 256;
+const ORDERS_MAX: usize = 64;
 
 /// Tells the local time of day for chat lines.
 pub type LocalClock = Arc<dyn Fn() -> LocalTime + Send + Sync>;

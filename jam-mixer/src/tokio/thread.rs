@@ -19,8 +19,9 @@ use crate::server::{JamServer, Output};
 
 /// Datagrams read in one go before the clock is looked at again; more wait in the kernel's buffer.
 const RECEIVE_MAX: usize = 1024;
-/// Longer datagrams are nothing that a server has use for: messages are at most 563 bytes, audio 4 x 1,276.
-const DATAGRAM_BYTES_MAX: usize = 20_000;
+/// Longer datagrams are cut, and then are neither a frame nor audio of any size: the longest audio has 4 x 1,276 bytes,
+/// messages to a server less.
+const DATAGRAM_BYTES_MAX: usize = 6_000;
 
 pub(super) struct AudioThread<C: Codec> {
     pub(super) jam: JamServer<C>,
