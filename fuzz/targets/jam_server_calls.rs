@@ -27,7 +27,7 @@ fuzz_target!(|data: &[u8]| {
         rest = tail;
         let who = usize::from(a) % ADDRESSES;
         let src = SocketAddr::from(([192, 0, 2, who as u8], 22_134));
-        let mut receive = |server: &mut Server, payload: &[u8]| match server
+        let receive = |server: &mut Server, payload: &[u8]| match server
             .handle_input(now, Input::Datagram { src, payload })
         {
             Disposition::Audio(channel) | Disposition::WrongSize(channel) => assert!(channel.index() < 3),

@@ -26,6 +26,19 @@ impl Room {
         Self { jam: JamServer::new(config, JamCodec::default(), Box::new(Inline), seed, now) }
     }
 
+    /// What the protocol side has counted.
+    pub(crate) fn tell(&self) -> String {
+        let counted: Vec<String> = self
+            .jam
+            .stats()
+            .protocol
+            .iter()
+            .filter(|(_, n)| *n > 0)
+            .map(|(name, n)| format!("{name} {n}"))
+            .collect();
+        counted.join(", ")
+    }
+
     pub(crate) fn handle_input(&mut self, now: Instant, input: Input<'_>) {
         self.jam.handle_input(now, input);
     }

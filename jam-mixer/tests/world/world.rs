@@ -121,7 +121,10 @@ impl World {
     /// The channel a musician has, as itself believes.
     pub(crate) fn channel(&self, musician: usize) -> ChannelId {
         let musician = &self.musicians[musician];
-        musician.client.channel().unwrap_or_else(|| panic!("{} has no channel", musician.node))
+        musician
+            .client
+            .channel()
+            .unwrap_or_else(|| panic!("{} has no channel; {}", musician.node, self.room.tell()))
     }
 
     /// Whether a listener has a fader for somebody, and will still mean the same one when its message arrives: a slot
