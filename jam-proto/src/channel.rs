@@ -99,6 +99,8 @@ pub(crate) struct News {
 pub(crate) struct Channel {
     // What every audio datagram needs comes first.
     pub(crate) last_datagram: Instant,
+    /// When datagrams came again after a pause in which a program can be started anew.
+    pub(crate) resumed_at: Option<Instant>,
     /// Since when every datagram had a wrong size.
     pub(crate) wrong_size_since: Option<Instant>,
     /// Size of an audio datagram; 0 while the format is unknown.
@@ -136,6 +138,7 @@ impl Channel {
             ReliableLimits { attempts_max: Some(limits.attempts_max), ..ReliableLimits::default() };
         Self {
             last_datagram: now,
+            resumed_at: None,
             wrong_size_since: None,
             datagram_bytes: 0,
             id,

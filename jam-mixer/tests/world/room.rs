@@ -36,7 +36,8 @@ impl Room {
             .filter(|(_, n)| *n > 0)
             .map(|(name, n)| format!("{name} {n}"))
             .collect();
-        counted.join(", ")
+        let views: Vec<String> = self.jam.protocol().views().map(|view| format!("{view:?}")).collect();
+        format!("{}; {}", counted.join(", "), views.join("; "))
     }
 
     pub(crate) fn handle_input(&mut self, now: Instant, input: Input<'_>) {

@@ -240,6 +240,14 @@ impl Reliable {
         Ok(())
     }
 
+    /// Whether a message with this number and counter would begin the peer's count anew, although it had got further:
+    /// the sign of a program that was started again.
+    #[must_use]
+    pub fn begins_anew(&self, id: u16, counter: u8) -> bool {
+        let last = self.received_last;
+        counter == 0 && last != (0, 0) && last != (id, 0) && last.1 != u8::MAX
+    }
+
     /// Takes a frame from the peer.
     ///
     /// Every message, also an unknown or malformed one, is acknowledged (spec 1.4): that is what lets new programs

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Event, LeaveReason, Server};
+use super::{Event, LeaveReason, RESTART_PAUSE_MIN, RESTART_SHOWS_WITHIN, Server};
 use crate::message::{ChannelInfo, Message, id};
 use crate::reliable::Received;
 use crate::text;
@@ -21,6 +21,16 @@ impl Server {
         if frame.id != id::ACKN && !channel.messages.take(now, rate, 1) {
             // Not acknowledged either: the peer repeats it when it has calmed down.
             self.stats.messages_limited += 1;
+            return;
+        }
+        let paused = now.saturating_duration_since(channel.last_datagram) >= RESTART_PAUSE_MIN
+            || channel.resumed_at.is_some_and(|at| now.saturating_duration_since(at) <= RESTART_SHOWS_WITHIN);
+        if frame.id != id::ACKN && paused && channel.reliable.begins_anew(frame.id, frame.counter) {
+            // Started anew on the same address so soon that the new program continued the old one's joining; it lacks
+            // what the old one was told (spec 11.4).
+            let addr = channel.addr;
+            self.leave(now, id, LeaveReason::Restarted);
+            self.on_stranger_message(now, addr, frame);
             return;
         }
         match channel.reliable.handle_frame(&frame) {

@@ -101,6 +101,11 @@ pub struct Server {
     stats: ServerStats,
 }
 
+/// No program is started anew in less time than this; networks seldom lose everything for so long.
+pub(super) const RESTART_PAUSE_MIN: Duration = Duration::from_millis(250);
+/// After a pause, a count of messages that begins anew within this time means that the program was started anew.
+pub(super) const RESTART_SHOWS_WITHIN: Duration = Duration::from_secs(3);
+
 /// What has to be brought up to date before a call ends.
 #[derive(Clone, Copy, Debug, Default)]
 struct Dirty {
@@ -206,6 +211,9 @@ impl Server {
         };
         if payload.is_empty() {
             return Disposition::Consumed;
+        }
+        if now.saturating_duration_since(channel.last_datagram) >= RESTART_PAUSE_MIN {
+            channel.resumed_at = Some(now);
         }
         channel.last_datagram = now;
         if payload.len() == channel.datagram_bytes {

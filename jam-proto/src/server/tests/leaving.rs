@@ -121,6 +121,27 @@ fn a_client_started_anew_is_recognised_by_its_missing_sequence_bytes() {
 }
 
 #[test]
+fn a_client_started_anew_in_the_same_format_is_recognised_by_its_count() {
+    let mut room = Room::new();
+    let mut ann = room.joined(ANN, "Ann");
+    let _ = room.audio(ann.addr, 45);
+    // A pause alone is none, neither is a count that goes on.
+    room.pass(ms(300));
+    let _ = room.audio(ann.addr, 45);
+    ann.say(&Message::RequestClientList);
+    room.play(&mut [&mut ann]);
+    assert_eq!(room.stats().left_restarted, 0);
+    room.pass(ms(300));
+    room.events();
+    let mut again = Musician::new(ANN, "Ann");
+    again.say(&Message::AudioProps(props()));
+    room.play(&mut [&mut again]);
+    assert!(matches!(room.events()[..], [Event::Left { reason: LeaveReason::Restarted, .. }]));
+    room.join(&mut again);
+    assert_eq!(again.channel, Some(slot(0)), "and is told everything");
+}
+
+#[test]
 fn one_datagram_of_the_right_size_among_wrong_ones_shows_that_the_client_is_the_same() {
     let mut room = Room::new();
     let ann = room.joined(ANN, "Ann");
