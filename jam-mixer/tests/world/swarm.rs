@@ -252,7 +252,8 @@ impl Jam {
 
     pub(crate) fn judge(&self, world: &mut World) {
         let compared = world.compared_before + world.shadow.compared;
-        assert!(compared > 2_000, "only {compared} datagrams were compared");
+        // Two musicians in a storm with every fault are compared for little more than half of their time.
+        assert!(compared > 1_500, "only {compared} datagrams were compared");
         assert!(world.strangers.answered > 0, "strangers got no answers at all");
         self.judge_messages(world);
         let hertz: Vec<u32> = world.musicians.iter().map(|musician| musician.tone.hertz).collect();
