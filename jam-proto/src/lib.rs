@@ -104,7 +104,7 @@
 //!
 //! # Conformance
 //!
-//! Written against `spec/jamulus.md`, which describes version 3.9.1 and the development head of 2026-08-17 from the
+//! Written against `docs/spec/jamulus.md`, which describes version 3.9.1 and the development head of 2026-08-17 from the
 //! outside. Sections:
 //!
 //! | section | state |
@@ -121,7 +121,7 @@
 //!
 //! Clients older than 3.3.1 (no Opus) are told so and not served; clients before 3.3.0 are ignored.
 //!
-//! Three levels of tests hold this up: every vector of `spec/jamulus-vectors.json` is read and written byte for byte;
+//! Three levels of tests hold this up: every vector of `tests/data/` is read and written byte for byte;
 //! captured sessions of shipped clients and servers are replayed into [`Server`] and [`client::Client`], which must say
 //! the same in the same order; properties and simulations cover what no capture shows.
 #![forbid(unsafe_code)]
