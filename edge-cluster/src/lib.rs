@@ -55,3 +55,9 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+mod conn;
+pub mod edge;
+mod key;
+
+pub use conn::{ConnId, ShardId};
+pub use key::StreamKey;
