@@ -1,0 +1,227 @@
+//! The viewers of one thread.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use mio::{Events, Interest, Poll, Token};
+
+use crate::clock::instant;
+use crate::conn::{End, Scratch};
+use crate::tally::Tally;
+use crate::target::Place;
+use crate::viewer::{Common, Manner, Viewer};
+
+/// Longest sleep: joins, churn, slow readers and deadlines are looked at so often.
+const TICK: Duration = Duration::from_millis(10);
+/// How often the machines' deadlines are looked at.
+const DEADLINES: Duration = Duration::from_millis(250);
+
+/// What the threads and the conductor tell each other.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    /// Latencies count, viewers leave and stop.
+    pub(crate) measuring: AtomicBool,
+    pub(crate) stopping: AtomicBool,
+    /// Bytes received so far.
+    pub(crate) bytes: AtomicU64,
+    /// Viewers that have started or given up, first ones only.
+    pub(crate) settled: AtomicU64,
+}
+
+/// A viewer to be.
+#[derive(Clone, Debug)]
+pub(crate) struct Seat {
+    pub(crate) place: Place,
+    pub(crate) manner: Manner,
+    /// When it joins.
+    pub(crate) due: Instant,
+}
+
+/// One thread's viewers.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    common: Common,
+    shared: Arc<Shared>,
+    seats: Vec<Seat>,
+    /// One for each seat.
+    viewers: Vec<Option<Box<Viewer>>>,
+    settled: Vec<bool>,
+    /// Seats that were taken, in order.
+    joined: usize,
+    /// Viewers replaced per second.
+    churn: f64,
+    churn_due: f64,
+    silenced: bool,
+    random: u64,
+    poll: Poll,
+    scratch: Scratch,
+    tally: Tally,
+    reported: u64,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        common: Common,
+        shared: Arc<Shared>,
+        seats: Vec<Seat>,
+        churn: f64,
+        seed: u64,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            common,
+            shared,
+            viewers: seats.iter().map(|_| None).collect(),
+            settled: vec![false; seats.len()],
+            seats,
+            joined: 0,
+            churn,
+            churn_due: 0.0,
+            silenced: false,
+            random: seed.wrapping_mul(2).wrapping_add(1),
+            poll: Poll::new()?,
+            scratch: Scratch::default(),
+            tally: Tally::default(),
+            reported: 0,
+        })
+    }
+
+    /// Runs until the conductor says stop.
+    pub(crate) fn run(mut self) -> io::Result<Tally> {
+        let mut events = Events::with_capacity(1024);
+        let mut ticked = instant();
+        let mut deadlines = ticked;
+        while !self.shared.stopping.load(Ordering::Relaxed) {
+            match self.poll.poll(&mut events, Some(TICK)) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                _ => {}
+            }
+            let now = instant();
+            for event in &events {
+                self.read(event.token().0, now);
+            }
+            if now >= ticked + TICK {
+                self.tick(now, now - ticked);
+                ticked = now;
+            }
+            if now >= deadlines + DEADLINES {
+                deadlines = now;
+                self.check_deadlines(now);
+            }
+            let bytes = self.tally.bytes;
+            self.shared
+                .bytes
+                .fetch_add(bytes - std::mem::replace(&mut self.reported, bytes), Ordering::Relaxed);
+        }
+        for index in 0..self.viewers.len() {
+            self.leave(index, None);
+        }
+        Ok(self.tally)
+    }
+
+    fn tick(&mut self, now: Instant, passed: Duration) {
+        while self.seats.get(self.joined).is_some_and(|seat| seat.due <= now) {
+            self.join(self.joined, now);
+            self.joined += 1;
+        }
+        let measuring = self.shared.measuring.load(Ordering::Relaxed);
+        if measuring {
+            self.churn_due += self.churn * passed.as_secs_f64();
+            while self.churn_due >= 1.0 {
+                self.churn_due -= 1.0;
+                self.replace_one(now);
+            }
+            if !std::mem::replace(&mut self.silenced, true) {
+                self.viewers.iter_mut().flatten().for_each(|viewer| viewer.fall_silent(now));
+            }
+        }
+        for index in 0..self.seats.len() {
+            if self.seats[index].manner == Manner::Prompt {
+                continue;
+            }
+            let Some(viewer) = &mut self.viewers[index] else { continue };
+            if viewer.allow(passed) || viewer.wakes(now) {
+                self.read(index, now);
+            }
+        }
+    }
+
+    fn join(&mut self, index: usize, now: Instant) {
+        self.tally.begun += 1;
+        let seed = self.draw();
+        let seat = &self.seats[index];
+        let viewer = Viewer::begin(&self.common, &seat.place, seat.manner, seed, now);
+        let registered = viewer.and_then(|mut viewer| {
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            self.poll.registry().register(&mut viewer.conn.stream, Token(index), interest)?;
+            Ok(viewer)
+        });
+        match registered {
+            Ok(viewer) => self.viewers[index] = Some(Box::new(viewer)),
+            Err(error) => {
+                *self.tally.lost.entry(error.to_string()).or_default() += 1;
+                self.settle(index);
+            }
+        }
+    }
+
+    fn read(&mut self, index: usize, now: Instant) {
+        let Some(Some(viewer)) = self.viewers.get_mut(index) else { return };
+        let measuring = self.shared.measuring.load(Ordering::Relaxed);
+        let result = viewer.read(&self.common, &mut self.scratch, &mut self.tally, measuring, now);
+        if viewer.has_started() {
+            self.settle(index);
+        }
+        if let Err(end) = result {
+            self.leave(index, Some(&end));
+        }
+    }
+
+    fn check_deadlines(&mut self, now: Instant) {
+        for index in 0..self.viewers.len() {
+            let Some(viewer) = &mut self.viewers[index] else { continue };
+            if let Err(end) = viewer.conn.handle_timeout(now) {
+                self.leave(index, Some(&end));
+            }
+        }
+    }
+
+    /// A viewer leaves, half of them without a word, and another one takes its seat.
+    fn replace_one(&mut self, now: Instant) {
+        if self.joined == 0 {
+            return;
+        }
+        let draw = self.draw();
+        let index = (draw >> 1) as usize % self.joined;
+        if let Some(viewer) = &mut self.viewers[index] {
+            if draw & 1 == 0 && viewer.conn.client.close().is_ok() {
+                let _ = viewer.conn.flush();
+            }
+            self.leave(index, None);
+            self.tally.left += 1;
+        }
+        self.join(index, now);
+    }
+
+    fn leave(&mut self, index: usize, end: Option<&End>) {
+        if let Some(viewer) = self.viewers[index].take() {
+            viewer.finish(end, &mut self.tally);
+            self.settle(index);
+        }
+    }
+
+    /// Counts a seat whose first viewer has started or given up.
+    fn settle(&mut self, index: usize) {
+        if !std::mem::replace(&mut self.settled[index], true) {
+            self.shared.settled.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn draw(&mut self) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random
+    }
+}
