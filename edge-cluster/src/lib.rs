@@ -58,6 +58,7 @@ pub mod config;
 mod conn;
 pub mod edge;
 mod key;
+pub mod upstream;
 
 pub use conn::{ConnId, ShardId};
 pub use key::StreamKey;

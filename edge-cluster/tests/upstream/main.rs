@@ -1,0 +1,5 @@
+//! The machines that speak to origins, among simulated origins that die, stall, refuse and redirect.
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
+
+mod pull;
+mod world;

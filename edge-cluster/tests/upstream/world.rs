@@ -1,0 +1,469 @@
+//! A machine among simulated origins, in virtual time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use edge_cluster::config::HostPort;
+use edge_cluster::upstream::{ConnectFailure, Pull, PullEvent, UpstreamInput, UpstreamOutput};
+use rtmp_core::message::{Connect, Status, status::code};
+use rtmp_core::sim::{Delivery, End, LinkConfig, Pair};
+use rtmp_core::{
+    ConnectionConfig, EndReason, Media, MediaKind, Progress, ServerConnection, ServerEvent, Timestamp,
+};
+
+/// What the world needs of a machine.
+pub(crate) trait Machine {
+    type Event: std::fmt::Debug + Clone + PartialEq;
+    fn handle_input(&mut self, now: Instant, attempt: u64, input: UpstreamInput<'_>) -> Progress;
+    fn handle_timeout(&mut self, now: Instant);
+    fn poll_timeout(&self) -> Option<Instant>;
+    fn poll_output(&mut self) -> Option<UpstreamOutput<Self::Event>>;
+    fn private(&mut self) -> &mut BytesMut;
+    /// A word for the trace; `None` for what happens all the time.
+    fn word(event: &Self::Event) -> Option<String>;
+}
+
+macro_rules! machine {
+    ($machine:ty, $event:ty, $word:path) => {
+        impl $crate::world::Machine for $machine {
+            type Event = $event;
+            fn handle_input(&mut self, now: Instant, attempt: u64, input: UpstreamInput<'_>) -> Progress {
+                self.handle_input(now, attempt, input)
+            }
+            fn handle_timeout(&mut self, now: Instant) {
+                self.handle_timeout(now);
+            }
+            fn poll_timeout(&self) -> Option<Instant> {
+                self.poll_timeout()
+            }
+            fn poll_output(&mut self) -> Option<UpstreamOutput<$event>> {
+                self.poll_output()
+            }
+            fn private(&mut self) -> &mut BytesMut {
+                self.private()
+            }
+            fn word(event: &$event) -> Option<String> {
+                $word(event)
+            }
+        }
+    };
+}
+
+machine!(Pull, PullEvent, pull_word);
+
+fn pull_word(event: &PullEvent) -> Option<String> {
+    Some(match event {
+        PullEvent::Accepted => "accepted".to_owned(),
+        PullEvent::SourceBegan => "source".to_owned(),
+        PullEvent::SourceEnded(why) => format!("ended {}", first_word(&format!("{why:?}"))),
+        PullEvent::Redirected { from, to } => format!("redirected {}>{}", from.host, to.host),
+        PullEvent::AttemptFailed { target, error } => format!("failed {}: {error}", target.host),
+        PullEvent::RoundFailed { wait } => format!("wait {}", wait.as_secs_f64().round()),
+        _ => return None,
+    })
+}
+
+pub(crate) fn first_word(text: &str) -> &str {
+    text.split([' ', '(', '{']).next().unwrap_or_default()
+}
+
+/// Between two frames of a publisher.
+const FRAME: Duration = Duration::from_millis(40);
+
+/// How an origin behaves towards the next connection.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Behaviour {
+    /// Serves; media flows while `publishing`.
+    Up,
+    /// The port is closed.
+    Closed,
+    /// Nothing answers, not even TCP.
+    Dark,
+    /// TCP answers, RTMP never.
+    Mute,
+    /// Refuses `connect`.
+    RefuseConnect(Status),
+    /// Refuses `play` or `publish`.
+    RefuseStream(Status),
+    /// Takes the request and never answers it.
+    Wordless,
+}
+
+#[derive(Debug)]
+pub(crate) struct Origin {
+    pub(crate) behaviour: Behaviour,
+    pub(crate) publishing: bool,
+    /// `connect` calls seen.
+    pub(crate) connects: Vec<Connect>,
+    /// Names asked for.
+    pub(crate) names: Vec<String>,
+    /// Media that a publish brought.
+    pub(crate) received: Vec<Media>,
+    /// Publishes that ended with a good-bye.
+    pub(crate) farewells: usize,
+}
+
+struct Live {
+    attempt: u64,
+    host: String,
+    /// When TCP is there, or fails; `None` once reported.
+    opens: Option<(Instant, Result<(), ConnectFailure>)>,
+    pair: Pair,
+    server: ServerConnection,
+    to_client: BytesMut,
+    to_server: BytesMut,
+    frames: u32,
+    next_frame: Instant,
+    keep_alive: bool,
+}
+
+pub(crate) struct World<M: Machine> {
+    pub(crate) start: Instant,
+    pub(crate) now: Instant,
+    pub(crate) machine: M,
+    pub(crate) origins: BTreeMap<String, Origin>,
+    pub(crate) events: Vec<(Duration, M::Event)>,
+    /// What happened, in words.
+    pub(crate) trace: Vec<(Duration, String)>,
+    /// When connects began, and where to.
+    pub(crate) connects: Vec<(Duration, HostPort)>,
+    pub(crate) farewells: Vec<Bytes>,
+    live: Option<Live>,
+    /// Servers that still read what a farewell brought.
+    parting: Vec<(String, ServerConnection, BytesMut)>,
+    link: LinkConfig,
+    seed: u64,
+    outputs: u64,
+}
+
+#[expect(clippy::disallowed_methods, reason = "any instant serves as the start of virtual time")]
+pub(crate) fn start() -> Instant {
+    Instant::now()
+}
+
+impl<M: Machine> World<M> {
+    pub(crate) fn new(machine: M, start: Instant, hosts: &[&str], seed: u64) -> Self {
+        let origin = || Origin {
+            behaviour: Behaviour::Up,
+            publishing: true,
+            connects: Vec::new(),
+            names: Vec::new(),
+            received: Vec::new(),
+            farewells: 0,
+        };
+        let mut link = LinkConfig::default();
+        link.latency = Duration::from_millis(10);
+        Self {
+            start,
+            now: start,
+            machine,
+            origins: hosts.iter().map(|host| ((*host).to_owned(), origin())).collect(),
+            events: Vec::new(),
+            trace: Vec::new(),
+            connects: Vec::new(),
+            farewells: Vec::new(),
+            live: None,
+            parting: Vec::new(),
+            link,
+            seed,
+            outputs: 0,
+        }
+    }
+
+    pub(crate) fn origin(&mut self, host: &str) -> &mut Origin {
+        self.origins.get_mut(host).expect("an origin of this world")
+    }
+
+    /// The host of the live connection.
+    pub(crate) fn connected_to(&self) -> Option<&str> {
+        self.live.as_ref().map(|live| &*live.host)
+    }
+
+    /// The whole trace without times.
+    pub(crate) fn words(&self) -> Vec<&str> {
+        self.trace.iter().map(|(_, word)| &**word).collect()
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.now - self.start
+    }
+
+    /// The process of an origin dies: its connection breaks, its port is closed.
+    pub(crate) fn kill(&mut self, host: &str) {
+        self.origin(host).behaviour = Behaviour::Closed;
+        self.cut(host);
+    }
+
+    /// The connection to an origin breaks.
+    pub(crate) fn cut(&mut self, host: &str) {
+        if let Some(live) = self.live.take_if(|live| live.host == host && live.opens.is_none()) {
+            self.machine.handle_input(self.now, live.attempt, UpstreamInput::Closed).done();
+            self.drain();
+        }
+    }
+
+    /// No byte of the origin arrives any more.
+    pub(crate) fn stall(&mut self) {
+        let far = self.now + Duration::from_secs(3600);
+        self.live.as_mut().expect("a connection").pair.stall(End::Client, far);
+    }
+
+    /// The origin pings now and then, though it has nothing to send.
+    pub(crate) fn keep_alive(&mut self) {
+        self.live.as_mut().expect("a connection").keep_alive = true;
+    }
+
+    pub(crate) fn server(&mut self) -> &mut ServerConnection {
+        &mut self.live.as_mut().expect("a connection").server
+    }
+
+    fn note(&mut self, word: String) {
+        self.trace.push((self.elapsed(), word));
+    }
+
+    /// Takes the outputs.
+    pub(crate) fn drain(&mut self) {
+        while let Some(output) = self.machine.poll_output() {
+            self.outputs += 1;
+            assert!(self.outputs < 2_000_000, "the machine does not come to rest: {:?}", self.trace);
+            match output {
+                UpstreamOutput::Connect { attempt, target, timeout } => {
+                    assert!(self.live.is_none(), "two connections at a time: {:?}", self.trace);
+                    self.connects.push((self.elapsed(), target.clone()));
+                    self.note(format!("connect {}", target.host));
+                    self.open(attempt, target, timeout);
+                }
+                UpstreamOutput::Write => {}
+                UpstreamOutput::Disconnect { attempt, farewell } => {
+                    self.flush();
+                    let live = self.live.take().expect("there is something to disconnect");
+                    assert_eq!(live.attempt, attempt, "an old attempt is disconnected");
+                    self.note("disconnect".to_owned());
+                    self.part(live, &farewell);
+                    self.farewells.push(farewell);
+                }
+                UpstreamOutput::Event(event) => {
+                    if let Some(word) = M::word(&event) {
+                        self.note(word);
+                    }
+                    self.events.push((self.elapsed(), event));
+                }
+                _ => unreachable!("outputs of this version"),
+            }
+        }
+    }
+
+    fn open(&mut self, attempt: u64, target: HostPort, timeout: Duration) {
+        let behaviour = self.origins.get(&target.host).map(|origin| origin.behaviour.clone());
+        let opens = match behaviour {
+            None => (self.now + Duration::from_millis(5), Err(ConnectFailure::NameNotFound)),
+            Some(Behaviour::Closed) => {
+                let refused = ConnectFailure::Io(std::io::ErrorKind::ConnectionRefused);
+                (self.now + Duration::from_millis(20), Err(refused))
+            }
+            // The machine's own deadline is as good as the driver's.
+            Some(Behaviour::Dark) => (self.now + timeout * 2, Err(ConnectFailure::TimedOut)),
+            Some(_) => (self.now + Duration::from_millis(20), Ok(())),
+        };
+        let seed = self.seed.wrapping_add(attempt);
+        let mut config = ConnectionConfig::default();
+        config.timeouts.first_media = None;
+        config.timeouts.media = None;
+        self.live = Some(Live {
+            attempt,
+            host: target.host,
+            opens: Some(opens),
+            pair: Pair::new(self.link.clone(), seed),
+            server: ServerConnection::new(Arc::new(config), seed, self.now),
+            to_client: BytesMut::new(),
+            to_server: BytesMut::new(),
+            frames: 0,
+            next_frame: self.now,
+            keep_alive: false,
+        });
+    }
+
+    /// Sends what is private before the connection goes.
+    fn flush(&mut self) {
+        if let Some(live) = &mut self.live {
+            live.pair.send(self.now, End::Client, self.machine.private());
+        }
+    }
+
+    /// The origin reads everything that was sent, the farewell last.
+    fn part(&mut self, mut live: Live, farewell: &Bytes) {
+        let mut rest = live.to_server;
+        let later = self.now + Duration::from_secs(3600);
+        live.pair.receive(later, End::Server, &mut rest);
+        rest.extend_from_slice(farewell);
+        self.parting.push((live.host, live.server, rest));
+        let now = self.now;
+        while let Some((host, mut server, mut bytes)) = self.parting.pop() {
+            let origin = self.origins.get_mut(&host).expect("an origin of this world");
+            let _ = server.handle_input(now, &mut bytes);
+            while let Some(event) = server.poll_event() {
+                if event == ServerEvent::Ended(EndReason::Peer) {
+                    origin.farewells += 1;
+                }
+            }
+        }
+    }
+
+    /// Lets everything that is due happen, without moving the clock; says whether something did.
+    fn settle(&mut self) -> bool {
+        let Some(live) = &mut self.live else { return false };
+        let attempt = live.attempt;
+        if let Some((at, result)) = live.opens {
+            if self.now < at {
+                return false;
+            }
+            live.opens = None;
+            match result {
+                Ok(()) => self.machine.handle_input(self.now, attempt, UpstreamInput::Connected).done(),
+                Err(failure) => {
+                    self.live = None;
+                    self.machine
+                        .handle_input(self.now, attempt, UpstreamInput::ConnectFailed(failure))
+                        .done();
+                }
+            }
+            self.drain();
+            return true;
+        }
+        let origin = self.origins.get_mut(&live.host).expect("an origin of this world");
+        let mut moved = live.pair.send(self.now, End::Client, self.machine.private()) > 0;
+        moved |= live.pair.receive(self.now, End::Server, &mut live.to_server) == Delivery::Bytes;
+        if origin.behaviour != Behaviour::Mute {
+            // An error of the origin's own machine is its death.
+            let _ = live.server.handle_input(self.now, &mut live.to_server);
+            moved |= serve(live, origin, self.now);
+        } else {
+            live.next_frame = self.now + FRAME;
+        }
+        moved |= live.pair.send(self.now, End::Server, live.server.outgoing()) > 0;
+        match live.pair.receive(self.now, End::Client, &mut live.to_client) {
+            Delivery::Bytes => {
+                let mut bytes = live.to_client.split();
+                while self.machine.handle_input(self.now, attempt, UpstreamInput::Received(&mut bytes))
+                    == Progress::Paused
+                {
+                    self.drain();
+                }
+                if let Some(live) = self.live.as_mut().filter(|live| live.attempt == attempt) {
+                    live.to_client = bytes;
+                }
+                moved = true;
+            }
+            Delivery::Closed | Delivery::Reset => {
+                self.live = None;
+                self.machine.handle_input(self.now, attempt, UpstreamInput::Closed).done();
+                moved = true;
+            }
+            Delivery::Nothing => {}
+        }
+        self.drain();
+        moved
+    }
+
+    /// Runs, waking at every delivery and timeout.
+    pub(crate) fn run_for(&mut self, time: Duration) {
+        let end = self.now + time;
+        self.drain();
+        loop {
+            while self.settle() {}
+            let next = [self.machine.poll_timeout(), self.live.as_ref().and_then(Live::next)];
+            let next = next.into_iter().flatten().min().unwrap_or(end);
+            if next >= end {
+                self.now = end;
+                while self.settle() {}
+                return;
+            }
+            self.now = self.now.max(next);
+            self.machine.handle_timeout(self.now);
+            self.drain();
+        }
+    }
+
+    pub(crate) fn run_secs(&mut self, seconds: f64) {
+        self.run_for(Duration::from_secs_f64(seconds));
+    }
+}
+
+impl Live {
+    fn next(&self) -> Option<Instant> {
+        let opens = self.opens.map(|(at, _)| at);
+        let frame = (opens.is_none()).then_some(self.next_frame);
+        [opens, frame, self.pair.poll_timeout()].into_iter().flatten().min()
+    }
+}
+
+/// The origin's part.
+fn serve(live: &mut Live, origin: &mut Origin, now: Instant) -> bool {
+    let mut moved = false;
+    while let Some(event) = live.server.poll_event() {
+        moved = true;
+        match event {
+            ServerEvent::ConnectRequested { request, connect } => {
+                origin.connects.push(*connect);
+                let _ = match &origin.behaviour {
+                    Behaviour::RefuseConnect(status) => live.server.reject(request, status),
+                    _ => live.server.accept(now, request),
+                };
+            }
+            ServerEvent::PlayRequested { request, name, .. }
+            | ServerEvent::PublishRequested { request, name, .. } => {
+                origin.names.push(name.to_string());
+                let _ = match &origin.behaviour {
+                    Behaviour::RefuseStream(status) => live.server.reject(request, status),
+                    // The request stays open.
+                    Behaviour::Wordless => Ok(()),
+                    _ => live.server.accept(now, request),
+                };
+            }
+            ServerEvent::Media(media) => origin.received.push(media),
+            ServerEvent::Ended(EndReason::Peer) => origin.farewells += 1,
+            ServerEvent::Closed => {
+                live.pair.send(now, End::Server, live.server.outgoing());
+                live.pair.close(End::Server);
+            }
+            _ => {}
+        }
+    }
+    if now >= live.next_frame {
+        live.next_frame = now + FRAME;
+        if origin.publishing && live.server.msid().is_some() {
+            let _ = live.server.send_media(&frame(live.frames));
+            live.frames += 1;
+        } else if live.keep_alive {
+            live.server.ping(now);
+        }
+        moved = true;
+    }
+    moved
+}
+
+/// Video at 25 frames per second; the first message is the sequence header, each 25th frame a key frame.
+pub(crate) fn frame(n: u32) -> Media {
+    let payload = match n {
+        0 => vec![0x17, 0, 0, 0, 0, 1],
+        n if n % 25 == 1 => vec![0x17, 1, 0, 0, 0, n as u8],
+        n => vec![0x27, 1, 0, 0, 0, n as u8],
+    };
+    Media { kind: MediaKind::Video, timestamp: Timestamp::from_millis(n * 40), payload: payload.into() }
+}
+
+pub(crate) fn not_found() -> Status {
+    Status::error(code::PLAY_STREAM_NOT_FOUND, "no such stream")
+}
+
+pub(crate) trait Done {
+    fn done(self);
+}
+
+impl Done for Progress {
+    fn done(self) {
+        assert_eq!(self, Self::NeedBytes);
+    }
+}
