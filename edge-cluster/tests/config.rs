@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use edge_cluster::config::table::{ROOT, walk};
 use edge_cluster::config::{
-    ConfigLimits, Difference, EdgeConfig, LoadOptions, Loaded, LogLevel, MemorySources, Operation,
+    ConfigLimits, Difference, EdgeConfig, LoadOptions, Loaded, LogLevel, LogTank, MemorySources, Operation,
     ReloadError, difference, load, load_environment,
 };
 
@@ -483,4 +483,29 @@ fn every_legal_name_is_known() {
     for path in known.iter().filter(outer) {
         assert!(legal.contains(path), "{path} is not in the language");
     }
+}
+
+#[test]
+fn a_container_has_its_output_collected_and_its_configuration_watched() {
+    let mut options = LoadOptions::default();
+    options.in_container = true;
+    let inside = |text: &str| load_with(text, &options).unwrap().config;
+    let found = inside("listen 1935;");
+    assert_eq!((found.log.tank, found.auto_reload), (LogTank::Console, true));
+    assert_eq!(inside("listen 1935; srs_log_tank file;").log.tank, LogTank::File);
+    assert!(!inside("listen 1935; auto_reload_for_docker off;").auto_reload);
+    let outside = config("listen 1935;");
+    assert_eq!((outside.log.tank, outside.auto_reload), (LogTank::File, false));
+    assert!(config("listen 1935; inotify_auto_reload on;").auto_reload);
+    assert!(config("listen 1935; in_docker on;").container.in_docker);
+}
+
+#[test]
+fn the_exporter_has_a_place_and_labels() {
+    let config = config("listen 1935; exporter { enabled on; listen 127.0.0.1:9000; tag cdn; }");
+    assert!(config.exporter.enabled && config.exporter.label.is_empty());
+    assert_eq!(
+        (config.exporter.listen[0].to_string().as_str(), config.exporter.tag.as_str()),
+        ("127.0.0.1:9000", "cdn")
+    );
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::address::{Endpoint, Network};
 use super::diagnostic::{Location, Report};
 use super::model::{
-    BasicAuth, ConnectionLimits, ContainerConfig, EdgeConfig, HttpApiConfig, HttpServerConfig, LogConfig,
-    LogLevel, LogTank, StopConfig, VhostConfig,
+    BasicAuth, ConnectionLimits, ContainerConfig, EdgeConfig, ExporterConfig, HttpApiConfig,
+    HttpServerConfig, LogConfig, LogLevel, LogTank, StopConfig, VhostConfig,
 };
 use super::values::Values;
 
@@ -18,6 +18,8 @@ const FILES_BESIDE_CONNECTIONS: u64 = 128;
 pub(super) struct Context<'a> {
     pub(super) file: &'a Location,
     pub(super) open_files_max: Option<u64>,
+    /// Whether the process runs in a container.
+    pub(super) in_container: bool,
     /// Whether a missing `listen` is the default port instead of an error.
     pub(super) listen_optional: bool,
 }
@@ -33,6 +35,7 @@ pub(super) fn root(
     check_root(&values, context, report);
     let v = &values;
     let listen = listen(v, context, report);
+    let in_docker = context.in_container || v.on("in_docker");
     let auth = v.on("http_api.auth.enabled").then(|| BasicAuth {
         username: v.text("http_api.auth.username"),
         password: v.text("http_api.auth.password"),
@@ -43,7 +46,7 @@ pub(super) fn root(
         max_connections: v.count("max_connections"),
         pid: v.text("pid"),
         daemon: v.on("daemon"),
-        log: log(v),
+        log: log(v, in_docker),
         work_dir: v.text("work_dir"),
         server_id: v.words("server_id").first().cloned(),
         pithy_print: v.milliseconds("pithy_print_ms"),
@@ -54,7 +57,7 @@ pub(super) fn root(
             force_grace_quit: v.on("force_grace_quit"),
         },
         container: ContainerConfig {
-            in_docker: v.on("in_docker"),
+            in_docker,
             disable_daemon: v.on("disable_daemon_for_docker"),
             auto_reload: v.on("auto_reload_for_docker"),
         },
@@ -64,6 +67,7 @@ pub(super) fn root(
             listen: endpoints(v, "http_api.listen", context.file, report),
             crossdomain: v.on("http_api.crossdomain"),
             auth,
+            raw_api: v.on("http_api.raw_api.enabled"),
             allow_reload: v.on("http_api.raw_api.enabled") && v.on("http_api.raw_api.allow_reload"),
         },
         http_server: HttpServerConfig {
@@ -72,6 +76,14 @@ pub(super) fn root(
             dir: v.text("http_server.dir"),
             crossdomain: v.on("http_server.crossdomain"),
         },
+        exporter: ExporterConfig {
+            enabled: v.on("exporter.enabled"),
+            listen: endpoints(v, "exporter.listen", context.file, report),
+            label: v.text("exporter.label"),
+            tag: v.text("exporter.tag"),
+        },
+        auto_reload: v.on("inotify_auto_reload") || (in_docker && v.on("auto_reload_for_docker")),
+        srs_version: v.text("extension.srs_version"),
         connections: ConnectionLimits {
             trusted_proxies: parsed::<Network>(
                 v,
@@ -138,7 +150,7 @@ where
     found
 }
 
-fn log(values: &Values) -> LogConfig {
+fn log(values: &Values, in_docker: bool) -> LogConfig {
     let new = values.text("srs_log_level_v2");
     let level = match (new.as_str(), values.text("srs_log_level").as_str()) {
         ("verbose" | "trace", _) | ("", "verbose") => LogLevel::Trace,
@@ -148,7 +160,12 @@ fn log(values: &Values) -> LogConfig {
         _ => LogLevel::Info,
     };
     LogConfig {
-        tank: if values.text("srs_log_tank") == "console" { LogTank::Console } else { LogTank::File },
+        tank: match values.location("srs_log_tank") {
+            // Containers have their output collected.
+            None if in_docker => LogTank::Console,
+            _ if values.text("srs_log_tank") == "console" => LogTank::Console,
+            _ => LogTank::File,
+        },
         file: values.text("srs_log_file"),
         level,
         utc: values.on("utc_time"),

@@ -44,9 +44,9 @@ pub use limits::ConfigLimits;
 pub use manual::{manual, similar_directive};
 pub use model::{
     BasicAuth, ClusterConfig, ClusterMode, ConnectionLimits, ContainerConfig, DEFAULT_VHOST, EdgeConfig,
-    HooksConfig, HttpApiConfig, HttpServerConfig, LogConfig, LogLevel, LogTank, Operation, PlayConfig,
-    PublishConfig, ReferConfig, RemuxConfig, Rule, SecurityConfig, StopConfig, StreamExtension, TimeJitter,
-    VhostConfig,
+    ExporterConfig, HooksConfig, HttpApiConfig, HttpServerConfig, LogConfig, LogLevel, LogTank, Operation,
+    PlayConfig, PublishConfig, ReferConfig, RemuxConfig, Rule, SecurityConfig, StopConfig, StreamExtension,
+    TimeJitter, VhostConfig,
 };
 pub use tree::{Directive, MemorySources, Sources};
 
@@ -67,6 +67,9 @@ pub struct LoadOptions {
     pub environment: BTreeMap<String, String>,
     /// Files that the process may have open, for the check of `max_connections`; `None` does not check.
     pub open_files_max: Option<u64>,
+    /// Whether the process runs in a container, as `in_docker on` says too: in the foreground, log to the console where
+    /// `srs_log_tank` does not say otherwise, configuration watched.
+    pub in_container: bool,
 }
 
 /// A usable configuration.
@@ -178,6 +181,7 @@ fn model(
     let context = build::Context {
         file,
         open_files_max: options.open_files_max,
+        in_container: options.in_container,
         listen_optional: listen == ListenIs::Optional,
     };
     build::root(values, vhosts, &context, report)

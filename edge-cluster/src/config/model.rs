@@ -43,6 +43,12 @@ pub struct EdgeConfig {
     pub http_api: HttpApiConfig,
     /// The HTTP server of streams.
     pub http_server: HttpServerConfig,
+    /// Counters for Prometheus.
+    pub exporter: ExporterConfig,
+    /// Whether the configuration is watched and read again when it changes.
+    pub auto_reload: bool,
+    /// Version that the HTTP API reports instead of the own one; empty is the own one.
+    pub srs_version: String,
     /// Limits of connections (root `extension` block).
     pub connections: ConnectionLimits,
     /// The vhosts in their order, disabled ones included, each name once.
@@ -114,7 +120,8 @@ pub struct StopConfig {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ContainerConfig {
-    /// Whether the configuration says that the server runs in one.
+    /// Whether the server runs in one: the configuration says so, or
+    /// [`LoadOptions::in_container`](super::LoadOptions::in_container) does.
     pub in_docker: bool,
     /// Whether the server stays in the foreground there.
     pub disable_daemon: bool,
@@ -134,7 +141,9 @@ pub struct HttpApiConfig {
     pub crossdomain: bool,
     /// Name and password that are asked for; `None` asks for nothing.
     pub auth: Option<BasicAuth>,
-    /// Whether it may reload the configuration.
+    /// Whether its commands are on.
+    pub raw_api: bool,
+    /// Whether it may reload the configuration; never where [`raw_api`](Self::raw_api) is off.
     pub allow_reload: bool,
 }
 
@@ -165,6 +174,20 @@ pub struct HttpServerConfig {
     pub dir: String,
     /// Whether pages of other sites may play.
     pub crossdomain: bool,
+}
+
+/// Counters for Prometheus.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ExporterConfig {
+    /// Whether they are served at an address of their own.
+    pub enabled: bool,
+    /// Where.
+    pub listen: Vec<Endpoint>,
+    /// Value of the label `label` of every counter; empty for none.
+    pub label: String,
+    /// Value of the label `tag` of every counter; empty for none.
+    pub tag: String,
 }
 
 /// Limits of connections.

@@ -65,9 +65,15 @@ const HEARTBEAT: &[DirectiveSpec] = &[
 
 const EXPORTER: &[DirectiveSpec] = &[
     row("enabled", Switch, "off", Restart, "Serves counters as Prometheus text."),
-    row("listen", PORT_OR_ENDPOINT, "9972", Restart, "Where the counters are served."),
-    row("label", Text, "", Restart, "A label added to every counter."),
-    row("tag", Text, "", Restart, "A tag added to every counter."),
+    row("listen", PORT_OR_ENDPOINT, "9972", Restart, "Where the counters are served, at /metrics."),
+    row(
+        "label",
+        Text,
+        "",
+        Live,
+        "Value of the label called label that every counter gets; none where empty.",
+    ),
+    row("tag", Text, "", Live, "Value of the label called tag that every counter gets; none where empty."),
 ];
 
 const EXTENSION: &[DirectiveSpec] = &[
@@ -105,6 +111,14 @@ const EXTENSION: &[DirectiveSpec] = &[
         "64",
         NewConnections,
         "Chunk streams that one connection may use.",
+    )
+    .no_variable(),
+    row(
+        "srs_version",
+        Text,
+        "",
+        Live,
+        "Version that the HTTP API reports, for tools that ask for one of SRS.",
     )
     .no_variable(),
 ];
@@ -184,7 +198,7 @@ pub const ROOT: &[DirectiveSpec] = &[
     row("in_docker", Switch, "off", Restart, "Says that the server runs in a container."),
     row("disable_daemon_for_docker", Switch, "on", Restart, "Stays in the foreground in a container."),
     row("auto_reload_for_docker", Switch, "on", Restart, "Watches the configuration in a container."),
-    row("inotify_auto_reload", Switch, "off", Restart, "Reloads when the file changes.").later(),
+    row("inotify_auto_reload", Switch, "off", Restart, "Reloads when a file of the configuration changes."),
     row("is_full", Switch, "off", Restart, "Marks a reference sample; a file with on is refused."),
     row("query_latest_version", Switch, "off", Restart, "Would ask for newer versions; never done here.")
         .ignored(),
@@ -198,7 +212,7 @@ pub const ROOT: &[DirectiveSpec] = &[
     block("http_api", http::API, "The HTTP API."),
     block("http_server", http::SERVER, "The HTTP server of streams and files."),
     block("heartbeat", HEARTBEAT, "Reports of this server to a web address.").later(),
-    block("exporter", EXPORTER, "Counters for Prometheus.").later(),
+    block("exporter", EXPORTER, "Counters for Prometheus; the HTTP API has them too, at /metrics."),
     row("rtc_server", Opaque, "", Restart, "WebRTC server of SRS.").ignored(),
     row("srt_server", Opaque, "", Restart, "SRT server of SRS.").ignored(),
     row("rtsp_server", Opaque, "", Restart, "RTSP server of SRS.").ignored(),
