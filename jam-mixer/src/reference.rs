@@ -107,6 +107,8 @@ struct Listening<E> {
     mixed: VecDeque<i16>,
     /// Encoded blocks of the datagram that is not complete yet, with their numbers.
     blocks: Vec<(u64, Vec<u8>)>,
+    /// What to add to a block's number for its sequence byte; known from the first datagram on.
+    shift: Option<u8>,
 }
 
 struct Channel<C: Codec> {
@@ -116,6 +118,8 @@ struct Channel<C: Codec> {
     fade_max: u16,
     stream: Option<Stream<C>>,
     listening: Option<Listening<C::Encoder>>,
+    /// The sequence byte behind the last one sent: a listener's sequence starts at 0.
+    next_sequence: u8,
     peak: u16,
     shown: u16,
 }
@@ -146,6 +150,7 @@ impl<C: Codec> ReferenceEngine<C> {
             fade_max: 1125,
             stream: None,
             listening: None,
+            next_sequence: 0,
             peak: 0,
             shown: 0,
         };
@@ -306,7 +311,7 @@ impl<C: Codec> ReferenceEngine<C> {
                 let Ok(encoder) = self.codec.encoder(spec) else { continue };
                 let behind = position_in_block(self.tick, samples, spec.codec) * sides;
                 let mixed = std::iter::repeat_n(0, behind).collect();
-                slot.listening = Some(Listening { encoder, mixed, blocks: Vec::new() });
+                slot.listening = Some(Listening { encoder, mixed, blocks: Vec::new(), shift: None });
             }
             let Some(out) = &mut slot.listening else { continue };
             let fade = f32::from(slot.fade) / f32::from(slot.fade_max);
@@ -327,7 +332,11 @@ impl<C: Codec> ReferenceEngine<C> {
                     let blocks = std::mem::take(&mut out.blocks);
                     // The first datagram of a stream that began in its middle is not complete.
                     if blocks.len() == props.factor.blocks() {
-                        datagrams.push((listener, join(&blocks, props.sequence)));
+                        let first = (index - props.factor.blocks() as u64) as u8;
+                        let next = slot.next_sequence;
+                        let shift = *out.shift.get_or_insert_with(|| next.wrapping_sub(first));
+                        slot.next_sequence = (index as u8).wrapping_add(shift);
+                        datagrams.push((listener, join(&blocks, props.sequence, shift)));
                     }
                 }
             }
@@ -404,12 +413,12 @@ fn ramp(pcm: &mut [i16], sides: usize, weight: impl Fn(i32, i32) -> i32) {
     }
 }
 
-fn join(blocks: &[(u64, Vec<u8>)], sequence: Sequence) -> Vec<u8> {
+fn join(blocks: &[(u64, Vec<u8>)], sequence: Sequence, shift: u8) -> Vec<u8> {
     let mut datagram = Vec::new();
     for (index, block) in blocks {
         datagram.extend_from_slice(block);
         if sequence == Sequence::With {
-            datagram.push(*index as u8);
+            datagram.push((*index as u8).wrapping_add(shift));
         }
     }
     datagram

@@ -59,6 +59,10 @@ struct Slot<C: Codec> {
     fade_max: u16,
     /// The first block of its stream: a datagram with an earlier one is not sent.
     first_block: u64,
+    /// The number of the block that has sequence byte 0; set with the first datagram of its stream.
+    sequence_base: Option<u8>,
+    /// The sequence byte its next block has when nothing is left out.
+    next_sequence: u8,
     /// Made when the format was announced; taken when the channel starts to listen.
     encoder: Option<C::Encoder>,
     /// Has begun or ended to listen, or has another format than its group.
@@ -206,6 +210,8 @@ impl<C: Codec> Engine<C> {
             fade: 0,
             fade_max: FADE_OPUS,
             first_block: 0,
+            sequence_base: None,
+            next_sequence: 0,
             encoder: None,
             regroup: false,
         });

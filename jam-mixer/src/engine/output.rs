@@ -17,7 +17,7 @@ pub struct Tick<'a> {
 
 impl<'a> Tick<'a> {
     /// Datagrams to send, channels ascending, those of one channel in order. Listeners of one group get the same
-    /// slice.
+    /// slice if their sequence bytes are equal too.
     #[must_use]
     pub fn datagrams(&self) -> AudioDatagrams<'a> {
         self.datagrams.clone()

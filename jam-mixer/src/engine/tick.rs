@@ -5,7 +5,7 @@ use super::source::{Source, SourceCounters};
 use super::{Engine, Slot, Tick, TickReport};
 use crate::codec::{Codec, StreamSpec};
 use crate::job::{Executor, Job};
-use crate::mix::group::FORMATS;
+use crate::mix::group::{FORMATS, Packed};
 use crate::mix::groups::MergeRule;
 use crate::mix::kernel;
 use crate::mix::mixer::Path;
@@ -116,6 +116,7 @@ impl<C: Codec> Engine<C> {
                     Some(spec) => match slot.encoder.take().map_or_else(|| self.codec.encoder(spec), Ok) {
                         Ok(encoder) => {
                             slot.first_block = self.phase.blocks(spec.codec).start;
+                            slot.sequence_base = None;
                             self.groups.join(channel, spec, encoder);
                         }
                         Err(_) => {
@@ -225,15 +226,20 @@ impl<C: Codec> Engine<C> {
         pcm::write_stereo(&mut self.main_mix, left, right);
     }
 
-    /// Puts blocks and sequence bytes together, once for all listeners of a group with the same datagram format.
+    /// Puts blocks and sequence bytes together. Listeners of a group share the bytes if they want no sequence bytes,
+    /// or count them alike.
+    ///
+    /// Every listener's sequence starts at 0: a shipped client has just begun to count there, takes the first datagram
+    /// as late and so starts with an empty buffer. From anywhere else it would take it as early, half of the time,
+    /// and then play with the longest delay its buffer has (spec 4.3).
     fn pack(&mut self) {
         self.wire.clear();
         self.datagrams.clear();
         for group in self.groups.iter_mut() {
-            group.datagrams = [(0, 0); FORMATS];
+            group.datagrams = [Packed::default(); FORMATS];
         }
         for channel in self.open.iter() {
-            let Some(slot) = &self.slots[channel.index()] else { continue };
+            let Some(slot) = &mut self.slots[channel.index()] else { continue };
             let (Some(props), Some(id)) = (slot.props, self.groups.of(channel)) else { continue };
             let Some(group) = self.groups.get_mut(id) else { continue };
             let since = slot.first_block.max(self.resumed[usize::from(props.codec == BlockCodec::Opus64)]);
@@ -243,22 +249,28 @@ impl<C: Codec> Engine<C> {
                 if !(last + 1).is_multiple_of(factor) || last + 1 < since + factor {
                     continue;
                 }
-                let Some(place) = group.datagrams.get(format_index(&props, nth)).copied() else { continue };
-                let place = if place.1 > place.0 {
-                    place
-                } else {
-                    let start = self.wire.len() as u32;
-                    for index in last + 1 - factor..=last {
-                        self.wire.extend_from_slice(group.block(index));
-                        if props.sequence == Sequence::With {
-                            self.wire.push(index as u8);
+                let first = last + 1 - factor;
+                let next = slot.next_sequence;
+                let base = *slot.sequence_base.get_or_insert_with(|| (first as u8).wrapping_sub(next));
+                slot.next_sequence = (last as u8).wrapping_sub(base).wrapping_add(1);
+                let base = if props.sequence == Sequence::With { base } else { 0 };
+                let format = format_index(&props, nth);
+                let place = match group.datagrams.get(format).filter(|packed| packed.serves(base)) {
+                    Some(packed) => packed.place,
+                    None => {
+                        let start = self.wire.len() as u32;
+                        for index in first..=last {
+                            self.wire.extend_from_slice(group.block(index));
+                            if props.sequence == Sequence::With {
+                                self.wire.push((index as u8).wrapping_sub(base));
+                            }
                         }
+                        let place = (start, self.wire.len() as u32);
+                        if let Some(packed) = group.datagrams.get_mut(format) {
+                            *packed = Packed { place, sequence_base: base };
+                        }
+                        place
                     }
-                    let place = (start, self.wire.len() as u32);
-                    if let Some(entry) = group.datagrams.get_mut(format_index(&props, nth)) {
-                        *entry = place;
-                    }
-                    place
                 };
                 self.datagrams.push((channel, place));
             }

@@ -429,10 +429,10 @@ impl JitterBuffer {
     }
 
     /// How many block periods the first block waits.
-    fn start_ahead(&self) -> i64 {
+    pub(super) fn start_ahead(&self) -> i64 {
         match self.size {
             JitterSize::Auto => self.start_offset,
-            JitterSize::Blocks(_) => self.limit() / 2,
+            JitterSize::Blocks(_) => (self.limit() / 2).min(self.start_offset),
         }
     }
 

@@ -21,8 +21,8 @@
 //! when the same price says so with half the weight, over a window of 1 s after the start, 2 s later on and up to
 //! 8 s on links where a fall has been regretted. `docs/jitter-buffer.md` has the whole story and measurements.
 //!
-//! **Manual size `n`.** No block ever waits longer than `n - 1` block periods; the offset starts in the middle,
-//! late blocks push it towards `n - 1`, and it does not fall by itself. `n` is raised to what a datagram or a tick
+//! **Manual size `n`.** No block ever waits longer than `n - 1` block periods; the offset starts at 2.7 ms,
+//! late blocks push it towards `n - 1`, and it returns when 8 s have not needed it. `n` is raised to what a datagram or a tick
 //! brings at once, because a smaller buffer could not pass the stream at all.
 //!
 //! # Examples

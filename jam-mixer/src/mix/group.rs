@@ -25,6 +25,22 @@ pub(crate) struct Merging {
     pub identical: u16,
 }
 
+/// A datagram put together in this tick.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Packed {
+    /// Where it starts and ends in the engine's bytes; empty if there is none.
+    pub place: (u32, u32),
+    /// The number of the block that has sequence byte 0 in it.
+    pub sequence_base: u8,
+}
+
+impl Packed {
+    /// Whether a listener that counts from `sequence_base` can get it too.
+    pub(crate) const fn serves(&self, sequence_base: u8) -> bool {
+        self.place.1 > self.place.0 && self.sequence_base == sequence_base
+    }
+}
+
 /// Listeners with equal rows and the same coded stream: one mix, one encode.
 pub(crate) struct Group<E> {
     pub id: GroupId,
@@ -46,8 +62,8 @@ pub(crate) struct Group<E> {
     /// This tick's mix is digital silence.
     pub silent: bool,
     pub encode_errors: u32,
-    /// Where this tick's datagrams of each format start and end in the engine's bytes; empty if not made.
-    pub datagrams: [(u32, u32); FORMATS],
+    /// This tick's newest datagram of each format.
+    pub datagrams: [Packed; FORMATS],
     encoder: E,
     pcm: Vec<i16>,
     blocks: Vec<u8>,
@@ -70,7 +86,7 @@ impl<E: Encode> Group<E> {
             seeking: true,
             silent: true,
             encode_errors: 0,
-            datagrams: [(0, 0); FORMATS],
+            datagrams: [Packed::default(); FORMATS],
             encoder,
             pcm: vec![0; samples * spec.layout.sides()],
             blocks: vec![0; usize::from(spec.block_bytes) * BLOCKS_KEPT as usize],
@@ -93,7 +109,7 @@ impl<E: Encode> Group<E> {
             seeking: true,
             silent: self.silent,
             encode_errors: 0,
-            datagrams: [(0, 0); FORMATS],
+            datagrams: [Packed::default(); FORMATS],
             encoder: self.encoder.fork(),
             pcm: self.pcm.clone(),
             blocks: self.blocks.clone(),

@@ -62,7 +62,7 @@ impl Script {
 #[test]
 fn blocks_are_played_in_order_whatever_their_order_of_arrival() {
     let mut script = Script::new(manual(8));
-    script.put(100).plays(&[None; 4]);
+    script.put(100).plays(&[None; 1]);
     script.puts([102, 101, 104]).plays(&[Some(100), Some(101), Some(102)]);
     script.put(103).plays(&[Some(103), Some(104)]);
 }
@@ -88,7 +88,7 @@ fn a_block_is_played_once() {
 #[test]
 fn a_late_block_does_not_cost_buffered_ones() {
     let mut script = Script::new(manual(4));
-    script.put(10).plays(&[None, None]);
+    script.put(10).plays(&[None]);
     script.puts([12, 13]).plays(&[Some(10), None]);
     // 11 is late and 12, 13 are waiting: they all play, one block later.
     script.put(11).plays(&[Some(11), Some(12), Some(13)]);
@@ -98,7 +98,7 @@ fn a_late_block_does_not_cost_buffered_ones() {
 #[test]
 fn a_block_overtaken_by_played_ones_is_not_played() {
     let mut script = Script::new(manual(4));
-    script.put(10).plays(&[None, None]);
+    script.put(10).plays(&[None]);
     script.puts([12, 13]).plays(&[Some(10), None, Some(12)]);
     script.put(11).plays(&[Some(13)]);
     assert_eq!(script.0.stats().blocks_late, 1);
@@ -113,9 +113,25 @@ fn no_block_waits_longer_than_a_manual_size_allows() {
 }
 
 #[test]
+fn the_delay_of_a_manual_size_rises_at_once_and_returns_when_it_is_not_needed() {
+    let mut script = Script::new(manual(10));
+    let next = script.stream(0, 1_000);
+    assert_eq!(script.0.buffered(), 1, "the first block waits for one period");
+    // Four blocks come together, the first of them four periods after it should have.
+    (0..4).for_each(|_| _ = script.0.get());
+    script.puts((0..4).map(|ahead| next.wrapping_add(ahead)));
+    let next = script.stream(next.wrapping_add(4), 1_000);
+    assert_eq!(script.0.buffered(), 4, "late blocks are waited for from now on");
+    // 8 s are 3,000 blocks.
+    script.stream(next, 4_500);
+    assert_eq!(script.0.buffered(), 1);
+    assert_eq!(script.0.stats().blocks_late, 0);
+}
+
+#[test]
 fn a_smaller_manual_size_keeps_the_youngest_blocks() {
     let mut script = Script::new(manual(10));
-    script.puts([0]).plays(&[None; 5]);
+    script.puts([0]).plays(&[None; 1]);
     script.puts(1..=5);
     script.0.set_size(manual(2));
     script.plays(&[Some(4), Some(5), None]);

@@ -85,6 +85,7 @@ impl JitterBuffer {
             self.lateness.set_window(WINDOW_USUAL);
         }
         if self.is_manual() {
+            self.consider_return();
             return;
         }
         if self.since_rise >= FORGIVE_PERIODS && self.lateness.window() > WINDOW_USUAL {
@@ -109,6 +110,19 @@ impl JitterBuffer {
             let patience = if self.is_starting() { 0 } else { self.period_gets * PATIENCE_HALF_PERIODS / 2 };
             self.move_from = self.gets + patience;
             self.since_fall = 0;
+        }
+    }
+
+    /// A manual size: back towards where the first block waited, one block at a time, when the last seconds needed no
+    /// more.
+    fn consider_return(&mut self) {
+        if !self.is_starting() && self.lateness.window() < WINDOW_MAX {
+            self.lateness.set_window(WINDOW_MAX);
+        }
+        let usual = self.lateness.fastest() + self.start_ahead();
+        if self.offset() > usual {
+            self.consider_fall();
+            self.pending = self.pending.max(-1);
         }
     }
 
