@@ -30,7 +30,8 @@ pub struct ConnectionConfig {
     pub scheme: Scheme,
     /// Client: the name in `flashVer`.
     pub flash_version: String,
-    /// Client: whether a publish is announced with `releaseStream` and `FCPublish` as encoders do. Default yes.
+    /// Client: whether a publish is announced with `releaseStream` and `FCPublish`, and ended with `FCUnpublish`, as
+    /// encoders do. Default yes.
     pub announce_publish: AnnouncePublish,
     /// Client: the buffer a play announces in milliseconds, default 1,000.
     pub buffer_millis: u32,
@@ -49,11 +50,13 @@ pub enum BandwidthDone {
 /// Whether a client announces its publish.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum AnnouncePublish {
-    /// With `releaseStream` and `FCPublish`.
+    /// With `releaseStream` and `FCPublish`, and `FCUnpublish` at the end.
     #[default]
     Announce,
     /// Only `createStream` and `publish`.
     Omit,
+    /// As [`Omit`](Self::Omit) at the start, but `FCUnpublish` at the end, as relays do: servers free the name at once.
+    EndOnly,
 }
 
 impl Default for ConnectionConfig {

@@ -187,6 +187,25 @@ fn a_publish_is_announced_and_taken_back() {
 }
 
 #[test]
+fn a_relay_s_publish_begins_plainly_may_stay_unanswered_and_says_good_bye() {
+    let mut config = ConnectionConfig::default();
+    config.announce_publish = AnnouncePublish::EndOnly;
+    let mut peer = Peer::greeted(config, Purpose::Publish(PublishKind::Live));
+    assert!(peer.client.accept_unanswered(peer.now).is_err(), "nothing was asked yet");
+    peer.said();
+    peer.call(connect_result(), 0);
+    assert_eq!(peer.said(), ["SetChunkSize(60000)", "createStream 4 on 0 "]);
+    peer.call(Command::new("_result", 4.0).with(3.0), 0);
+    assert_eq!(peer.said(), ["publish 5 on 3 show?token=x"]);
+    peer.events();
+    peer.client.accept_unanswered(peer.now).expect("the server says nothing");
+    assert_eq!((peer.events(), peer.client.msid()), (vec![ClientEvent::PublishAccepted], Some(3)));
+    assert_eq!(peer.client.poll_timeout(), None);
+    peer.client.close().expect("says good-bye");
+    assert_eq!(peer.said(), ["FCUnpublish 6 on 0 show?token=x", "deleteStream 7 on 0 "]);
+}
+
+#[test]
 fn refusals_are_told_with_their_reason_at_every_stage() {
     let refused = |peer: &mut Peer| {
         let events = peer.events();

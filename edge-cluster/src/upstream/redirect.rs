@@ -2,7 +2,7 @@
 
 use rtmp_core::StreamUrl;
 
-use super::{AttemptError, ConnectFailure, OwnAddresses};
+use super::{AttemptError, ConnectFailure, OwnAddresses, RedirectSettings};
 use crate::config::HostPort;
 
 /// As much of an unusable URL as an error quotes.
@@ -18,8 +18,7 @@ pub(super) struct Chain {
 /// What redirects may do.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules<'a> {
-    pub(super) depth_max: usize,
-    pub(super) hosts: Option<&'a [String]>,
+    pub(super) redirects: &'a RedirectSettings,
     pub(super) own: &'a OwnAddresses,
 }
 
@@ -43,15 +42,16 @@ impl Chain {
         if rules.own.is_target(&target) {
             return Err(ConnectFailure::OwnAddress.into());
         }
-        if rules.hosts.is_some_and(|hosts| !hosts.iter().any(|host| host.eq_ignore_ascii_case(&target.host)))
-        {
+        let RedirectSettings { depth_max, hosts } = rules.redirects;
+        let named = |hosts: &Vec<String>| hosts.iter().any(|host| host.eq_ignore_ascii_case(&target.host));
+        if !hosts.as_ref().is_none_or(named) {
             return Err(AttemptError::RedirectForbidden(target));
         }
         if self.visited.contains(&target) {
             return Err(AttemptError::RedirectLoop(target));
         }
-        if self.visited.len() > rules.depth_max {
-            return Err(AttemptError::RedirectDepth(rules.depth_max));
+        if self.visited.len() > *depth_max {
+            return Err(AttemptError::RedirectDepth(*depth_max));
         }
         self.visited.push(target.clone());
         Ok(target)

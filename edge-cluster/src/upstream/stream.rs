@@ -1,9 +1,9 @@
 //! How a stream is named at its origin (spec 3).
 
-use rtmp_core::amf::Object;
 use rtmp_core::amf::amf0::Value;
 use rtmp_core::{Purpose, Target};
 
+use super::OriginSettings;
 use crate::config::{DEFAULT_VHOST, HostPort, RTMP_PORT};
 
 /// A stream as clients of this server name it, and what is passed on about the client that asked first.
@@ -68,15 +68,10 @@ impl UpstreamStream {
         if param.is_empty() { self.stream.clone() } else { format!("{}?{param}", self.stream) }
     }
 
-    /// What a client connection needs to know.
-    pub(super) fn target(
-        &self,
-        pattern: &str,
-        origin: &HostPort,
-        identity: Option<&Object<Value>>,
-        purpose: Purpose,
-    ) -> Target {
-        let mut target = Target::new(self.tc_url(pattern, origin), self.app.clone(), self.name(), purpose);
+    /// What a client connection to `place` needs to know.
+    pub(super) fn target(&self, origin: &OriginSettings, place: &HostPort, purpose: Purpose) -> Target {
+        let tc_url = self.tc_url(&origin.vhost, place);
+        let mut target = Target::new(tc_url, self.app.clone(), self.name(), purpose);
         for (key, value) in [("pageUrl", &self.page_url), ("swfUrl", &self.swf_url)] {
             if let Some(value) = value {
                 target.properties.push(key, value.as_str());
@@ -85,7 +80,7 @@ impl UpstreamStream {
         // The capabilities of a relay go with every `connect`; older servers know only this list.
         target.properties.push("fourCcList", Value::StrictArray(vec![Value::from("*")]));
         target.arguments.clone_from(&self.arguments);
-        if let Some(identity) = identity {
+        if let Some(identity) = &origin.identity {
             match target.arguments.first_mut() {
                 Some(Value::Object(first)) => {
                     identity.iter().for_each(|(key, value)| first.push(key.clone(), value.clone()));
@@ -115,6 +110,8 @@ fn without_vhost(query: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rtmp_core::amf::Object;
+
     use super::*;
 
     #[test]
@@ -150,12 +147,12 @@ mod tests {
     #[test]
     fn identification_joins_the_client_s_own_values() {
         let identity = Object::new().with("srs_id", "abc");
-        let origin: HostPort = "o".parse().unwrap();
+        let place: HostPort = "o".parse().unwrap();
+        let mut origin = OriginSettings::new(vec![place.clone()]);
+        origin.identity = Some(identity.clone());
         let mut stream = UpstreamStream::new("v", "live", "s");
-        let arguments = |stream: &UpstreamStream| {
-            stream.target("[vhost]", &origin, Some(&identity), Purpose::Play).arguments
-        };
-        assert_eq!(arguments(&stream), [Value::Object(identity.clone())]);
+        let arguments = |stream: &UpstreamStream| stream.target(&origin, &place, Purpose::Play).arguments;
+        assert_eq!(arguments(&stream), [Value::Object(identity)]);
         stream.arguments.push(Value::Object(Object::new().with("token", "t")));
         assert_eq!(
             arguments(&stream),

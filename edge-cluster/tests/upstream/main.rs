@@ -2,4 +2,5 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
 
 mod pull;
+mod push;
 mod world;

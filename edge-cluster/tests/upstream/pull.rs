@@ -331,7 +331,7 @@ fn row_26_redirects_in_a_circle_or_to_ourselves_fail() {
         ("rtmp://evil/live", "failed b: redirected to evil:1935, which is not allowed"),
     ] {
         let mut settings = settings(&["a"]);
-        settings.redirect_hosts = Some(["a", "b", "127.0.0.1"].map(str::to_owned).to_vec());
+        settings.redirects.hosts = Some(["a", "b", "127.0.0.1"].map(str::to_owned).to_vec());
         settings.origin.own = Arc::new(OwnAddresses::new(["0.0.0.0:21100".parse().unwrap()], []));
         let mut world = world_with(settings, &["a", "b"], 7);
         let to_b = Status::redirect("rtmp://b/live");

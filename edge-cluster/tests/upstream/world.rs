@@ -6,8 +6,11 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use edge_cluster::config::HostPort;
-use edge_cluster::upstream::{ConnectFailure, Pull, PullEvent, UpstreamInput, UpstreamOutput};
+use edge_cluster::upstream::{
+    ConnectFailure, Forward, Pull, PullEvent, Push, PushEvent, UpstreamInput, UpstreamOutput,
+};
 use rtmp_core::message::{Connect, Status, status::code};
+use rtmp_core::segment::{Cursor, Framing, Outgoing, Ring, SegmentWriter};
 use rtmp_core::sim::{Delivery, End, LinkConfig, Pair};
 use rtmp_core::{
     ConnectionConfig, EndReason, Media, MediaKind, Progress, ServerConnection, ServerEvent, Timestamp,
@@ -21,13 +24,24 @@ pub(crate) trait Machine {
     fn poll_timeout(&self) -> Option<Instant>;
     fn poll_output(&mut self) -> Option<UpstreamOutput<Self::Event>>;
     fn private(&mut self) -> &mut BytesMut;
+    /// Writes a message of a publish.
+    fn send_media(&mut self, media: &Media);
+    /// Whether `event` lets shared media flow, and on which message stream.
+    fn flow(event: &Self::Event) -> Option<Flow>;
     /// A word for the trace; `None` for what happens all the time.
     fn word(event: &Self::Event) -> Option<String>;
 }
 
+/// What an event says about shared media.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Flow {
+    Begins(u32),
+    Ends,
+}
+
 macro_rules! machine {
-    ($machine:ty, $event:ty, $word:path) => {
-        impl $crate::world::Machine for $machine {
+    ($machine:ty, $event:ty, $word:path, $flow:expr, $send:expr) => {
+        impl Machine for $machine {
             type Event = $event;
             fn handle_input(&mut self, now: Instant, attempt: u64, input: UpstreamInput<'_>) -> Progress {
                 self.handle_input(now, attempt, input)
@@ -44,6 +58,12 @@ macro_rules! machine {
             fn private(&mut self) -> &mut BytesMut {
                 self.private()
             }
+            fn send_media(&mut self, media: &Media) {
+                $send(self, media);
+            }
+            fn flow(event: &$event) -> Option<Flow> {
+                $flow(event)
+            }
             fn word(event: &$event) -> Option<String> {
                 $word(event)
             }
@@ -51,7 +71,33 @@ macro_rules! machine {
     };
 }
 
-machine!(Pull, PullEvent, pull_word);
+machine!(Pull, PullEvent, pull_word, |_| None, |_, _| {});
+machine!(Push, PushEvent, push_word, push_flow, |push: &mut Push, media| push.send_media(media).unwrap());
+machine!(Forward, PushEvent, push_word, push_flow, |push: &mut Forward, media| push
+    .send_media(media)
+    .unwrap());
+
+fn push_flow(event: &PushEvent) -> Option<Flow> {
+    match event {
+        PushEvent::Join { msid } => Some(Flow::Begins(*msid)),
+        PushEvent::Left => Some(Flow::Ends),
+        _ => None,
+    }
+}
+
+fn push_word(event: &PushEvent) -> Option<String> {
+    Some(match event {
+        PushEvent::Accepted => "accepted".to_owned(),
+        PushEvent::Join { .. } => "join".to_owned(),
+        PushEvent::Left => "left".to_owned(),
+        PushEvent::AttemptFailed { target, error } => format!("failed {}: {error}", target.host),
+        PushEvent::RoundFailed { .. } => "wait".to_owned(),
+        PushEvent::Redirected { from, to } => format!("redirected {}>{}", from.host, to.host),
+        PushEvent::Refused(status) => format!("refused {}", status.code),
+        PushEvent::GaveUp(status) => format!("gave up {}", status.code),
+        _ => return None,
+    })
+}
 
 fn pull_word(event: &PullEvent) -> Option<String> {
     Some(match event {
@@ -99,6 +145,8 @@ pub(crate) struct Origin {
     pub(crate) connects: Vec<Connect>,
     /// Names asked for.
     pub(crate) names: Vec<String>,
+    /// How publishes introduced themselves.
+    pub(crate) styles: Vec<&'static str>,
     /// Media that a publish brought.
     pub(crate) received: Vec<Media>,
     /// Publishes that ended with a good-bye.
@@ -136,6 +184,11 @@ pub(crate) struct World<M: Machine> {
     link: LinkConfig,
     seed: u64,
     outputs: u64,
+    /// The local stream, for machines that publish: its segments, and the place of the connection among them.
+    ring: Ring,
+    writer: SegmentWriter,
+    cursor: Option<Cursor>,
+    frames: u32,
 }
 
 #[expect(clippy::disallowed_methods, reason = "any instant serves as the start of virtual time")]
@@ -150,6 +203,7 @@ impl<M: Machine> World<M> {
             publishing: true,
             connects: Vec::new(),
             names: Vec::new(),
+            styles: Vec::new(),
             received: Vec::new(),
             farewells: 0,
         };
@@ -169,6 +223,10 @@ impl<M: Machine> World<M> {
             link,
             seed,
             outputs: 0,
+            ring: Ring::default(),
+            writer: SegmentWriter::new(Framing::Chunks { size: 60_000 }),
+            cursor: None,
+            frames: 1,
         }
     }
 
@@ -219,6 +277,12 @@ impl<M: Machine> World<M> {
         &mut self.live.as_mut().expect("a connection").server
     }
 
+    pub(crate) fn input(&mut self, input: UpstreamInput<'_>) {
+        let attempt = self.live.as_ref().expect("a connection").attempt;
+        self.machine.handle_input(self.now, attempt, input).done();
+        self.drain();
+    }
+
     fn note(&mut self, word: String) {
         self.trace.push((self.elapsed(), word));
     }
@@ -237,6 +301,7 @@ impl<M: Machine> World<M> {
                 }
                 UpstreamOutput::Write => {}
                 UpstreamOutput::Disconnect { attempt, farewell } => {
+                    assert!(self.cursor.is_none(), "media flows to a connection that is closed");
                     self.flush();
                     let live = self.live.take().expect("there is something to disconnect");
                     assert_eq!(live.attempt, attempt, "an old attempt is disconnected");
@@ -247,6 +312,14 @@ impl<M: Machine> World<M> {
                 UpstreamOutput::Event(event) => {
                     if let Some(word) = M::word(&event) {
                         self.note(word);
+                    }
+                    match M::flow(&event) {
+                        None => {}
+                        Some(Flow::Begins(msid)) => self.join(msid),
+                        Some(Flow::Ends) => {
+                            self.flush();
+                            assert!(self.cursor.take().is_some(), "nothing flows: {:?}", self.trace);
+                        }
                     }
                     self.events.push((self.elapsed(), event));
                 }
@@ -285,10 +358,40 @@ impl<M: Machine> World<M> {
         });
     }
 
-    /// Sends what is private before the connection goes.
-    fn flush(&mut self) {
-        if let Some(live) = &mut self.live {
-            live.pair.send(self.now, End::Client, self.machine.private());
+    /// As the hub does: headers privately, then everything from the newest key frame on.
+    fn join(&mut self, msid: u32) {
+        assert!(self.cursor.is_none(), "two cursors for one connection");
+        self.machine.send_media(&metadata());
+        self.machine.send_media(&frame(0));
+        let newest = self.ring.iter().rev().find(|(_, segment)| segment.starts_with_key());
+        let next = newest.map_or_else(|| self.ring.end(), |(number, _)| number);
+        self.cursor = Some(Cursor::new(msid, next, 0));
+    }
+
+    /// The local publisher sends one more frame.
+    pub(crate) fn publish_frame(&mut self) {
+        self.writer.push(&frame(self.frames));
+        self.frames += 1;
+        self.ring.push(Arc::new(self.writer.finish().expect("a message")));
+    }
+
+    /// Runs while the local publisher sends.
+    pub(crate) fn publish_for(&mut self, frames: u32) {
+        for _ in 0..frames {
+            self.publish_frame();
+            self.run_for(FRAME);
+        }
+    }
+
+    /// Sends what waits; says whether it was something.
+    fn flush(&mut self) -> bool {
+        let Some(live) = &mut self.live else { return false };
+        let private = self.machine.private();
+        match &mut self.cursor {
+            Some(cursor) => {
+                live.pair.send(self.now, End::Client, &mut Outgoing::new(private, cursor, &self.ring)) > 0
+            }
+            None => live.pair.send(self.now, End::Client, private) > 0,
         }
     }
 
@@ -304,8 +407,10 @@ impl<M: Machine> World<M> {
             let origin = self.origins.get_mut(&host).expect("an origin of this world");
             let _ = server.handle_input(now, &mut bytes);
             while let Some(event) = server.poll_event() {
-                if event == ServerEvent::Ended(EndReason::Peer) {
-                    origin.farewells += 1;
+                match event {
+                    ServerEvent::Ended(EndReason::Peer) => origin.farewells += 1,
+                    ServerEvent::Media(media) => origin.received.push(media),
+                    _ => {}
                 }
             }
         }
@@ -313,6 +418,7 @@ impl<M: Machine> World<M> {
 
     /// Lets everything that is due happen, without moving the clock; says whether something did.
     fn settle(&mut self) -> bool {
+        let mut moved = self.live.as_ref().is_some_and(|live| live.opens.is_none()) && self.flush();
         let Some(live) = &mut self.live else { return false };
         let attempt = live.attempt;
         if let Some((at, result)) = live.opens {
@@ -333,7 +439,6 @@ impl<M: Machine> World<M> {
             return true;
         }
         let origin = self.origins.get_mut(&live.host).expect("an origin of this world");
-        let mut moved = live.pair.send(self.now, End::Client, self.machine.private()) > 0;
         moved |= live.pair.receive(self.now, End::Server, &mut live.to_server) == Delivery::Bytes;
         if origin.behaviour != Behaviour::Mute {
             // An error of the origin's own machine is its death.
@@ -404,6 +509,9 @@ fn serve(live: &mut Live, origin: &mut Origin, now: Instant) -> bool {
     let mut moved = false;
     while let Some(event) = live.server.poll_event() {
         moved = true;
+        if let ServerEvent::PublishRequested { style, .. } = &event {
+            origin.styles.push(style.as_str());
+        }
         match event {
             ServerEvent::ConnectRequested { request, connect } => {
                 origin.connects.push(*connect);
@@ -434,8 +542,10 @@ fn serve(live: &mut Live, origin: &mut Origin, now: Instant) -> bool {
     if now >= live.next_frame {
         live.next_frame = now + FRAME;
         if origin.publishing && live.server.msid().is_some() {
-            let _ = live.server.send_media(&frame(live.frames));
-            live.frames += 1;
+            // Refused while the connection publishes.
+            if live.server.send_media(&frame(live.frames)).is_ok() {
+                live.frames += 1;
+            }
         } else if live.keep_alive {
             live.server.ping(now);
         }
@@ -452,6 +562,12 @@ pub(crate) fn frame(n: u32) -> Media {
         n => vec![0x27, 1, 0, 0, 0, n as u8],
     };
     Media { kind: MediaKind::Video, timestamp: Timestamp::from_millis(n * 40), payload: payload.into() }
+}
+
+/// What viewers get as metadata.
+pub(crate) fn metadata() -> Media {
+    let payload = Bytes::from_static(b"\x02\x00\x0aonMetaData\x08\0\0\0\0\0\0\x09");
+    Media { kind: MediaKind::Data, timestamp: Timestamp::ZERO, payload }
 }
 
 pub(crate) fn not_found() -> Status {

@@ -166,6 +166,21 @@ impl ClientConnection {
         &self.target
     }
 
+    /// Goes on as if the server had accepted the publish: some never answer, but take the media.
+    ///
+    /// # Errors
+    ///
+    /// When no publish waits for its answer.
+    pub fn accept_unanswered(&mut self, now: Instant) -> Result<(), CommandError> {
+        match self.phase {
+            Phase::Starting { .. } if self.is_publishing() => {
+                self.start_running(now);
+                Ok(())
+            }
+            _ => Err(CommandError::WrongState("no publish waits for an answer")),
+        }
+    }
+
     /// Sends one message of a publish.
     ///
     /// # Errors
@@ -206,7 +221,7 @@ impl ClientConnection {
     /// None at present: names were checked when they were first sent.
     pub fn close(&mut self) -> Result<(), CommandError> {
         if let Phase::Running { msid } = self.phase {
-            if self.is_publishing() && self.link.config.announce_publish == AnnouncePublish::Announce {
+            if self.is_publishing() && self.link.config.announce_publish != AnnouncePublish::Omit {
                 let name = self.target.stream.as_str();
                 self.link.send_command(&Command::new("FCUnpublish", FC_UNPUBLISH).with(name), 0)?;
             }

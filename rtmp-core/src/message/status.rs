@@ -45,6 +45,8 @@ pub mod code {
     pub const PUBLISH_REJECTED: &str = "NetStream.Publish.Rejected";
     /// Publish has ended.
     pub const UNPUBLISH_SUCCESS: &str = "NetStream.Unpublish.Success";
+    /// The stream broke.
+    pub const FAILED: &str = "NetStream.Failed";
     /// The viewer pauses.
     pub const PAUSE_NOTIFY: &str = "NetStream.Pause.Notify";
     /// The viewer goes on.
