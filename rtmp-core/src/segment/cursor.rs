@@ -6,31 +6,34 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 
-use super::{CHUNK_HEADER_BYTES, Framing, Segment};
+use super::{CHUNK_HEADER_BYTES, Clock, Correction, Framing, Segment, TimePolicy};
 use crate::chunk::{EXTENDED, Header};
 use crate::{MediaKind, Timestamp};
 
 /// A viewer's place: the segment it gets next, or gets now, and what its reader knows of each lane.
 ///
-/// A cursor costs about 100 bytes, whatever the stream. It holds a segment only while that one is partly sent.
+/// A cursor costs about 130 bytes, whatever the stream. It holds a segment only while that one is partly sent.
 #[derive(Clone, Debug)]
 pub struct Cursor {
     msid: u32,
-    /// Viewer's time minus the stream's.
-    shift: i32,
     pub(super) next: u64,
     /// The segment that is partly sent, and how much of this viewer's version of it.
     pub(super) current: Option<Arc<Segment>>,
     pub(super) position: usize,
-    pub(super) lanes: Lanes,
+    pub(super) reader: Reader,
     /// What to forget of each lane once the current segment is out.
     forget: [Forget; MediaKind::LANES],
     splices: u64,
+    pub(super) sent: u64,
 }
 
 /// What the viewer's reader knows, per lane: the time of the last message, and whether a delta of the next shared
-/// header fits to it.
-pub(super) type Lanes = [Lane; MediaKind::LANES];
+/// header fits to it. And how times go on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reader {
+    lanes: [Lane; MediaKind::LANES],
+    clock: Clock,
+}
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Lane {
@@ -73,15 +76,20 @@ impl Cursor {
     /// A viewer that gets everything from segment `next` on, on message stream `msid`, with its times shifted by
     /// `shift` milliseconds.
     pub fn new(msid: u32, next: u64, shift: i32) -> Self {
+        Self::with_times(msid, next, TimePolicy::Shifted(shift))
+    }
+
+    /// A viewer that gets everything from segment `next` on, on message stream `msid`, with times as `policy` says.
+    pub fn with_times(msid: u32, next: u64, policy: TimePolicy) -> Self {
         Self {
             msid,
-            shift,
             next,
             current: None,
             position: 0,
-            lanes: Lanes::default(),
+            reader: Reader { lanes: Default::default(), clock: Clock::new(policy) },
             forget: [Forget::Nothing; MediaKind::LANES],
             splices: 0,
+            sent: 0,
         }
     }
 
@@ -95,14 +103,33 @@ impl Cursor {
         self.current.is_some()
     }
 
-    /// The viewer's time of a message of the stream.
-    pub fn viewer_time(&self, timestamp: Timestamp) -> Timestamp {
-        timestamp.shifted(self.shift)
-    }
-
     /// Headers spliced so far.
     pub fn splices(&self) -> u64 {
         self.splices
+    }
+
+    /// Bytes sent so far, private ones included.
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent
+    }
+
+    /// The clock, to give times to messages that are sent apart from segments: see
+    /// [`resend_header`](Self::resend_header). While a segment is [partly sent](Self::is_mid_segment) it stands in
+    /// front of that one.
+    pub fn clock(&mut self) -> &mut Clock {
+        &mut self.reader.clock
+    }
+
+    /// Goes on with another [`TimePolicy`], as [`Clock::change`] does. The next header of each lane is its own. While a
+    /// segment is [partly sent](Self::is_mid_segment) nothing may change, because that one was begun with the old
+    /// times: `false`.
+    pub fn set_times(&mut self, policy: TimePolicy, now: Correction) -> bool {
+        if self.is_mid_segment() {
+            return false;
+        }
+        self.reader.clock.change(policy, now);
+        MediaKind::ALL.into_iter().for_each(|kind| self.forget(kind, Forget::Order));
+        true
     }
 
     /// Goes on at another segment, after the one that is partly sent. The next header of each lane is its own: the
@@ -130,51 +157,47 @@ impl Cursor {
     }
 
     fn forget_lanes(&mut self) {
-        for (lane, forget) in self.lanes.iter_mut().zip(&mut self.forget) {
+        for (lane, forget) in self.reader.lanes.iter_mut().zip(&mut self.forget) {
             lane.forget(std::mem::take(forget));
         }
     }
 
-    /// What the reader will know behind the current segment, when it knows `lanes` from its bytes.
-    pub(super) fn behind_current(&self, lanes: &mut Lanes) {
-        for (lane, forget) in lanes.iter_mut().zip(&self.forget) {
+    /// What the reader will know behind the current segment, when it knows `reader` from its bytes.
+    pub(super) fn behind_current(&self, reader: &mut Reader) {
+        for (lane, forget) in reader.lanes.iter_mut().zip(&self.forget) {
             lane.forget(*forget);
         }
     }
 
-    /// The current segment is out; `lanes` is what the reader knows from its bytes.
-    pub(super) fn complete(&mut self, lanes: Lanes, splices: u64) {
+    /// The current segment is out; `reader` is what is known from its bytes.
+    pub(super) fn complete(&mut self, reader: Reader, splices: u64) {
         self.current = None;
         self.position = 0;
-        self.lanes = lanes;
+        self.reader = reader;
         self.splices += splices;
         self.forget_lanes();
     }
 
-    /// This viewer's version of `segment`, given what its reader knows before; `lanes` becomes what it knows behind.
+    /// This viewer's version of `segment`, given what its reader knows before; `reader` becomes what it knows behind.
     /// Usually one piece: the whole segment. The number of splices is returned.
-    pub(super) fn version(&self, segment: &Segment, lanes: &mut Lanes, mut put: impl FnMut(Piece)) -> u64 {
+    pub(super) fn version(&self, segment: &Segment, reader: &mut Reader, mut put: impl FnMut(Piece)) -> u64 {
         let Framing::Chunks { size } = segment.framing else {
             put(Piece::Shared(0..segment.wire.len()));
             return 0;
         };
-        let mut places: SmallVec<[(u32, Option<Timestamp>); MediaKind::LANES]> = SmallVec::new();
-        for (lane, span) in lanes.iter_mut().zip(&segment.lanes) {
-            let Some(span) = span else { continue };
-            if !lane.synced || span.restart {
-                places.push((span.first, lane.last));
-            }
-            *lane = Lane { last: Some(self.viewer_time(span.last)), synced: true };
+        if reader.follow(segment) {
+            put(Piece::Shared(0..segment.wire.len()));
+            return 0;
         }
-        places.sort_unstable_by_key(|(first, _)| *first);
+        let mut splices = 0;
         let mut done = 0;
-        for (first, last) in &places {
-            let Some(entry) = segment.index.get(*first as usize) else { continue };
+        for (place, entry) in segment.index.iter().enumerate() {
+            let Some((last, time)) = reader.step(segment, place) else { continue };
+            splices += 1;
             let offset = entry.offset as usize;
             if done < offset {
                 put(Piece::Shared(done..offset));
             }
-            let time = self.viewer_time(entry.timestamp);
             let delta = last.and_then(|last| u32::try_from(time.since(last)).ok());
             let header = Header {
                 fmt: 0,
@@ -191,7 +214,7 @@ impl Cursor {
             let mut own = BytesMut::new();
             if header.is_extended() && entry.payload_bytes > size {
                 // The continuation chunks must repeat the field, so this one message cannot be shared.
-                let payload = segment.media(*first as usize).map(|media| media.payload).unwrap_or_default();
+                let payload = segment.media(place).map(|media| media.payload).unwrap_or_default();
                 header.put_message(&mut own, &payload, size);
                 done = offset + segment.entry_bytes(entry);
                 put(Piece::Rewritten(own.freeze()));
@@ -204,6 +227,48 @@ impl Cursor {
         if done < segment.wire.len() {
             put(Piece::Shared(done..segment.wire.len()));
         }
-        places.len() as u64
+        splices
+    }
+}
+
+impl Reader {
+    /// Passes over the whole segment, if its shared bytes are right for this reader as they are.
+    fn follow(&mut self, segment: &Segment) -> bool {
+        if segment.restarts {
+            return false;
+        }
+        let mut behind = *self;
+        for ((kind, lane), span) in MediaKind::ALL.into_iter().zip(&mut behind.lanes).zip(&segment.lanes) {
+            let Some(span) = span else { continue };
+            let is_data_with_times = kind == MediaKind::Data && !self.clock.is_fixed(kind);
+            if !lane.synced || span.restart || is_data_with_times {
+                return false;
+            }
+            // Times do not fall within a lane of a segment, so the first one tells whether the clock has to move.
+            if self.clock.steady_time(kind, span.first_timestamp, segment.correction).is_none() {
+                return false;
+            }
+            lane.last = Some(behind.clock.time(kind, span.last, segment.correction));
+        }
+        *self = behind;
+        true
+    }
+
+    /// Passes over one message. When it needs a header of its own: the time before it in its lane, and its time.
+    fn step(&mut self, segment: &Segment, place: usize) -> Option<(Option<Timestamp>, Timestamp)> {
+        let entry = segment.index.get(place)?;
+        let kind = entry.kind;
+        let before = self.clock;
+        let time = self.clock.time(kind, entry.timestamp, segment.correction);
+        if !before.has_same_base(&self.clock) || (place == 0 && segment.restarts) {
+            self.lanes.iter_mut().for_each(|lane| lane.forget(Forget::Order));
+        }
+        let span = segment.lanes.get(kind.index())?.as_ref()?;
+        let lane = self.lanes.get_mut(kind.index())?;
+        let known = std::mem::replace(lane, Lane { last: Some(time), synced: true });
+        let restarts = span.restart && span.first as usize == place;
+        let is_data_with_times = kind == MediaKind::Data && !self.clock.is_fixed(kind);
+        let own = !known.synced || restarts || is_data_with_times;
+        own.then_some((known.last, time))
     }
 }

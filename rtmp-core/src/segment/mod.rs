@@ -10,6 +10,10 @@
 //!  viewer:        private H' ┘└─ body shared ────┘ └ private H'' ┘└──── everything else shared ────▶
 //! ```
 //!
+//! Times in a segment are those of the source. What each viewer is told (from 0 on, without jumps, as they are) is the
+//! business of its [`Clock`], with the [`Correction`] of each segment. Data messages are written with delta 0, because
+//! most viewers are told 0 for all of them; viewers that want their times get headers of their own.
+//!
 //! [`Outgoing`] presents a connection's private bytes and its part of the shared segments as one
 //! [`Buf`](bytes::Buf) for vectored writes.
 //!
@@ -43,6 +47,7 @@
 //! assert_eq!(times.collect::<Vec<_>>(), [0, 40]);
 //! ```
 
+mod clock;
 mod cursor;
 mod outgoing;
 mod writer;
@@ -52,6 +57,7 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+pub use clock::{Clock, Correction, TimePolicy};
 pub use cursor::Cursor;
 pub use outgoing::{Outgoing, SLICES_MAX};
 pub use writer::{SEGMENT_BYTES, SegmentWriter};
@@ -81,6 +87,9 @@ pub struct Segment {
     index: Vec<Entry>,
     framing: Framing,
     lanes: [Option<LaneSpan>; 3],
+    correction: Correction,
+    /// It does not follow the segment before: every viewer needs splices in all lanes.
+    restarts: bool,
 }
 
 /// Where a message lies in a segment.
@@ -103,6 +112,8 @@ pub struct Entry {
 struct LaneSpan {
     /// Position of the first one in the index.
     first: u32,
+    /// Time of the first one.
+    first_timestamp: Timestamp,
     /// Time of the last one.
     last: Timestamp,
     /// The first one does not follow the lane's previous message: every viewer needs a splice.
@@ -123,6 +134,11 @@ impl Segment {
     /// How it is written.
     pub fn framing(&self) -> Framing {
         self.framing
+    }
+
+    /// What to add to its times so that they go on where the source jumped.
+    pub fn correction(&self) -> Correction {
+        self.correction
     }
 
     /// Whether it begins with a key frame, so that a viewer can join here.
@@ -159,6 +175,29 @@ impl Segment {
             }
         };
         Some(Media { kind: entry.kind, timestamp: entry.timestamp, payload })
+    }
+
+    /// The same messages as FLV tags, with the times `time` gives them.
+    pub fn to_flv_tags(&self, mut time: impl FnMut(&Entry) -> Timestamp) -> Self {
+        let overhead = flv::TAG_HEADER_BYTES + flv::BACK_POINTER_BYTES;
+        let mut wire = BytesMut::with_capacity(self.wire.len() + self.index.len() * overhead);
+        let mut tags = Vec::with_capacity(self.index.len());
+        for (place, entry) in self.index.iter().enumerate() {
+            let Some(media) = self.media(place) else { continue };
+            let timestamp = time(entry);
+            let offset = wire.len() as u32;
+            if flv::write_tag(&mut wire, &Media { timestamp, ..media }) {
+                tags.push(Entry { offset, timestamp, ..*entry });
+            }
+        }
+        Self {
+            wire: wire.freeze(),
+            index: tags,
+            framing: Framing::FlvTags,
+            lanes: [None; 3],
+            correction: Correction::default(),
+            restarts: self.restarts,
+        }
     }
 
     /// Bytes of heap this segment holds.
@@ -206,6 +245,11 @@ pub struct Ring {
 }
 
 impl Ring {
+    /// An empty ring whose first segment gets this number.
+    pub fn starting_at(number: u64) -> Self {
+        Self { front: number, ..Self::default() }
+    }
+
     /// Appends a segment and returns its number.
     pub fn push(&mut self, segment: Arc<Segment>) -> u64 {
         self.bytes += segment.memory_bytes();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes, BytesMut};
 use smallvec::SmallVec;
 
-use super::cursor::{Lanes, Piece};
+use super::cursor::{Piece, Reader};
 use super::{Cursor, Segment, Segments};
 
 /// Slices looked at in one go; more of them do not make a write cheaper.
@@ -49,7 +49,7 @@ enum Slice<'a> {
 /// What is true once a segment is out.
 #[derive(Debug)]
 struct SegmentEnd<'a> {
-    lanes: Lanes,
+    reader: Reader,
     splices: u64,
     /// First part of the segment.
     begins: usize,
@@ -70,11 +70,11 @@ impl<'a, S: Segments + ?Sized> Outgoing<'a, S> {
     fn plan(&mut self) {
         self.parts.clear();
         (self.first, self.taken, self.remaining) = (0, 0, 0);
-        let mut lanes = self.cursor.lanes;
+        let mut reader = self.cursor.reader;
         if let Some(current) = self.cursor.current.clone() {
-            self.put_segment(&current, None, &mut lanes);
+            self.put_segment(&current, None, &mut reader);
             self.skip(self.cursor.position);
-            self.cursor.behind_current(&mut lanes);
+            self.cursor.behind_current(&mut reader);
         }
         if !self.private.is_empty() {
             self.put(Slice::Private);
@@ -82,15 +82,15 @@ impl<'a, S: Segments + ?Sized> Outgoing<'a, S> {
         let mut number = self.cursor.next;
         while self.parts.len() < SLICES_MAX {
             let Some(segment) = self.segments.segment(number) else { break };
-            self.put_segment(segment, Some(segment), &mut lanes);
+            self.put_segment(segment, Some(segment), &mut reader);
             number += 1;
         }
     }
 
-    fn put_segment(&mut self, segment: &Segment, shared: Option<&'a Arc<Segment>>, lanes: &mut Lanes) {
+    fn put_segment(&mut self, segment: &Segment, shared: Option<&'a Arc<Segment>>, reader: &mut Reader) {
         let begins = self.parts.len();
         let mut pieces: SmallVec<[Piece; 1]> = SmallVec::new();
-        let splices = self.cursor.version(segment, lanes, |piece| pieces.push(piece));
+        let splices = self.cursor.version(segment, reader, |piece| pieces.push(piece));
         for piece in pieces {
             self.put(match (piece, shared) {
                 (Piece::Shared(range), Some(shared)) => {
@@ -103,7 +103,7 @@ impl<'a, S: Segments + ?Sized> Outgoing<'a, S> {
             });
         }
         if let Some(last) = self.parts.last_mut() {
-            last.end = Some(SegmentEnd { lanes: *lanes, splices, begins, segment: shared });
+            last.end = Some(SegmentEnd { reader: *reader, splices, begins, segment: shared });
         }
     }
 
@@ -188,6 +188,7 @@ impl<S: Segments + ?Sized> Buf for Outgoing<'_, S> {
     fn advance(&mut self, mut count: usize) {
         assert!(count <= self.remaining, "advanced by {count} of {} bytes", self.remaining);
         self.remaining -= count;
+        self.cursor.sent += count as u64;
         while let Some(part) = self.parts.get(self.first) {
             let left = self.bytes_of(part).len() - self.taken;
             if count < left {
@@ -205,7 +206,7 @@ impl<S: Segments + ?Sized> Buf for Outgoing<'_, S> {
                 if end.segment.is_some() {
                     self.cursor.next += 1;
                 }
-                self.cursor.complete(end.lanes, end.splices);
+                self.cursor.complete(end.reader, end.splices);
             }
         }
         if let Some(part) = self.parts.get(self.first) {

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::{Entry, Framing, LaneSpan, Segment};
+use super::{Correction, Entry, Framing, LaneSpan, Segment};
 use crate::chunk::{CHUNK_SIZE_MAX, EXTENDED, Header};
 use crate::media::MediaRole;
 use crate::{Media, MediaKind, Timestamp, flv};
@@ -21,6 +21,9 @@ pub struct SegmentWriter {
     wire: BytesMut,
     index: Vec<Entry>,
     lanes: [Option<LaneSpan>; 3],
+    correction: Correction,
+    /// The next segment does not follow the one before.
+    restarts: bool,
 }
 
 impl SegmentWriter {
@@ -30,7 +33,15 @@ impl SegmentWriter {
             Framing::Chunks { size } => Framing::Chunks { size: size.clamp(1, CHUNK_SIZE_MAX) },
             Framing::FlvTags => framing,
         };
-        Self { framing, last: [None; 3], wire: BytesMut::new(), index: Vec::new(), lanes: [None; 3] }
+        Self {
+            framing,
+            last: [None; 3],
+            wire: BytesMut::new(),
+            index: Vec::new(),
+            lanes: [None; 3],
+            correction: Correction::default(),
+            restarts: true,
+        }
     }
 
     /// How this writer writes.
@@ -79,7 +90,9 @@ impl SegmentWriter {
         }
         let position = self.index.len() as u32;
         if let Some(span) = self.lanes.get_mut(lane) {
-            let first = LaneSpan { first: position, last: media.timestamp, restart };
+            let timestamp = media.timestamp;
+            let first =
+                LaneSpan { first: position, first_timestamp: timestamp, last: timestamp, restart };
             span.get_or_insert(first).last = media.timestamp;
         }
         if let Some(last) = self.last.get_mut(lane) {
@@ -100,6 +113,8 @@ impl SegmentWriter {
             index: std::mem::replace(&mut self.index, Vec::with_capacity(expected)),
             framing: self.framing,
             lanes: std::mem::take(&mut self.lanes),
+            correction: self.correction,
+            restarts: std::mem::take(&mut self.restarts),
         })
     }
 
@@ -108,15 +123,32 @@ impl SegmentWriter {
         self.wire.len()
     }
 
-    /// Another source begins: the next message of each lane is told in full.
+    /// Another source begins: the next message of each lane is told in full. Returns what was written before.
     pub fn restart(&mut self) -> Option<Segment> {
+        let finished = self.finish();
         self.last = [None; 3];
-        self.finish()
+        self.restarts = true;
+        finished
+    }
+
+    /// The correction of the messages to come. A new one begins a segment in which every viewer's next message of each
+    /// lane is told in full; what was written before is returned.
+    pub fn set_correction(&mut self, correction: Correction) -> Option<Segment> {
+        if correction == self.correction {
+            return None;
+        }
+        let finished = self.restart();
+        self.correction = correction;
+        finished
     }
 
     /// The delta of a message to its lane; `None` when it cannot be told so.
     fn delta(&self, media: &Media) -> Option<u32> {
         let last = self.last.get(media.kind.index()).copied().flatten()?;
+        if media.kind == MediaKind::Data {
+            // Most viewers are told 0 for all data; the others need headers of their own.
+            return Some(0);
+        }
         u32::try_from(media.timestamp.since(last)).ok().filter(|&delta| delta < EXTENDED)
     }
 }
