@@ -57,6 +57,7 @@
 pub mod config;
 mod conn;
 pub mod edge;
+pub mod hub;
 mod key;
 pub mod upstream;
 

@@ -91,8 +91,7 @@ impl SegmentWriter {
         let position = self.index.len() as u32;
         if let Some(span) = self.lanes.get_mut(lane) {
             let timestamp = media.timestamp;
-            let first =
-                LaneSpan { first: position, first_timestamp: timestamp, last: timestamp, restart };
+            let first = LaneSpan { first: position, first_timestamp: timestamp, last: timestamp, restart };
             span.get_or_insert(first).last = media.timestamp;
         }
         if let Some(last) = self.last.get_mut(lane) {

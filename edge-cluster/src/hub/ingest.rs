@@ -1,0 +1,335 @@
+//! The home of a stream: messages in, segments out.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rtmp_core::chunk::CHUNK_SIZE_MAX;
+use rtmp_core::media::{Headers, MediaRole};
+use rtmp_core::message::{DataFrame, without_property};
+use rtmp_core::segment::{Framing, Segment, SegmentWriter};
+use rtmp_core::{Media, MediaKind, Timestamp};
+
+use super::describe;
+use super::jitter::Jitter;
+use super::mix::Mix;
+use super::settings::StreamSettings;
+use super::stats::IngestStats;
+use super::update::{StreamSegment, Update};
+
+/// More messages are never collected into one write (spec 9.7).
+const COLLECT_MAX: u32 = 128;
+/// The first headers of a later source are held back until it is known whether they are new; no more than so many.
+const OPENING_MAX: usize = 16;
+/// A later source that shows no key frame for so long is let through as it is: some encoders refresh pictures piece by
+/// piece and never make one.
+const KEY_WAIT: Duration = Duration::from_secs(10);
+
+/// The home of a stream: takes the messages of its source and writes them once, as segments for all viewers.
+///
+/// It survives its source. Another one begins a new *epoch*: viewers' times go on, pictures begin with a key frame, and
+/// metadata and sequence headers are repeated only where they differ.
+///
+/// # Contract
+///
+/// After every call take the [updates](Self::poll_update) until `None` and give each to all hubs of the stream, in
+/// order; then sleep until [`poll_timeout`](Self::poll_timeout). Nothing fails and nothing waits.
+#[derive(Debug)]
+pub struct Ingest {
+    settings: Arc<StreamSettings>,
+    writer: SegmentWriter,
+    updates: VecDeque<Update>,
+    epoch: u32,
+    number: u64,
+    is_active: bool,
+    /// What a viewer that comes now has to get first.
+    headers: Arc<Headers>,
+    /// The same in front of the open segment.
+    headers_in_front: Arc<Headers>,
+    /// What viewers know that have been here all the time.
+    known: Headers,
+    /// The first headers of a later source, see [`OPENING_MAX`].
+    opening: Option<Vec<Media>>,
+    /// Pictures wait for a key frame, until then.
+    key_wait_ends: Option<Instant>,
+    jitter: Jitter,
+    mix: Mix,
+    /// The metadata asks for times as they are.
+    atc_asked: bool,
+    open: Option<Open>,
+    stats: IngestStats,
+}
+
+/// The segment that is being written.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    since: Instant,
+    first: Option<Timestamp>,
+    messages: u32,
+}
+
+impl Ingest {
+    /// The home of a stream without a source.
+    pub fn new(settings: Arc<StreamSettings>) -> Self {
+        Self {
+            writer: SegmentWriter::new(Framing::Chunks { size: settings.chunk_size }),
+            settings,
+            updates: VecDeque::new(),
+            epoch: 0,
+            number: 0,
+            is_active: false,
+            headers: Arc::default(),
+            headers_in_front: Arc::default(),
+            known: Headers::default(),
+            opening: None,
+            key_wait_ends: None,
+            jitter: Jitter::default(),
+            mix: Mix::default(),
+            atc_asked: false,
+            open: None,
+            stats: IngestStats::default(),
+        }
+    }
+
+    /// A source begins; one that is still there is replaced.
+    pub fn begin(&mut self, now: Instant) {
+        self.flush(now);
+        self.epoch += 1;
+        self.is_active = true;
+        self.headers = Arc::default();
+        self.atc_asked = false;
+        self.stats.begin();
+        if self.epoch > 1 {
+            self.opening = Some(Vec::new());
+            self.key_wait_ends = Some(now + KEY_WAIT);
+            self.jitter.begin();
+        }
+        self.updates.push_back(Update::Begin { epoch: self.epoch, chunk_size: self.chunk_size() });
+    }
+
+    /// Takes the next message of the source. Without [`begin`](Self::begin) the first message begins one.
+    pub fn push(&mut self, now: Instant, media: &Media) {
+        if !self.is_active {
+            self.begin(now);
+        }
+        let role = media.role();
+        self.stats.count(media, role);
+        if media.payload.len() > CHUNK_SIZE_MAX as usize {
+            self.stats.dropped += 1;
+            return;
+        }
+        if media.kind == MediaKind::Data {
+            let Some(media) = self.viewers_data(media) else { return };
+            return self.admit(now, media, role);
+        }
+        describe::look(&mut self.stats, media, role);
+        if self.is_waiting_for_key(now, media.kind, role) {
+            self.stats.dropped += 1;
+        } else if self.settings.play.mix_correct {
+            if let Some(media) = self.mix.push(media.clone()) {
+                let role = media.role();
+                self.admit(now, media, role);
+            }
+        } else {
+            self.admit(now, media.clone(), role);
+        }
+    }
+
+    /// The source's input is drained: what was written is sent now, unless messages are collected.
+    pub fn burst_end(&mut self, now: Instant) {
+        match self.settings.collect {
+            None => self.close(),
+            Some(_) => self.close_if_due(now),
+        }
+    }
+
+    /// The source is gone.
+    pub fn end(&mut self, now: Instant) {
+        self.flush(now);
+        if std::mem::take(&mut self.is_active) {
+            self.updates.push_back(Update::End { epoch: self.epoch });
+        }
+    }
+
+    /// Something is due, see [`poll_timeout`](Self::poll_timeout).
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.close_if_due(now);
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) at the latest; `None` means never.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        Some(self.open?.since + self.settings.collect?)
+    }
+
+    /// Other settings, from the next message on. The chunk size stays.
+    pub fn configure(&mut self, now: Instant, settings: Arc<StreamSettings>) {
+        self.settings = settings;
+        if !self.settings.play.mix_correct {
+            self.flush_mix(now);
+        }
+        if self.settings.collect.is_none() {
+            self.close();
+        }
+    }
+
+    /// The next update for the hubs.
+    pub fn poll_update(&mut self) -> Option<Update> {
+        self.updates.pop_front()
+    }
+
+    /// Whether there is a source.
+    pub fn is_active(&self) -> bool {
+        self.is_active
+    }
+
+    /// Counts the sources so far.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// Bytes per chunk in all segments.
+    pub fn chunk_size(&self) -> u32 {
+        match self.writer.framing() {
+            Framing::Chunks { size } => size,
+            Framing::FlvTags => self.settings.chunk_size,
+        }
+    }
+
+    /// Counters and what is known of the source.
+    pub fn stats(&self) -> &IngestStats {
+        &self.stats
+    }
+
+    /// The message viewers get instead of a data message; `None` when there is nothing for them.
+    fn viewers_data(&mut self, media: &Media) -> Option<Media> {
+        let frame = match DataFrame::recognise(&media.payload) {
+            DataFrame::Clear { .. } => {
+                Arc::make_mut(&mut self.headers).remember(media);
+                self.known.remember(media);
+                return None;
+            }
+            frame @ DataFrame::Named { .. } if frame.metadata().is_none() => return Some(media.clone()),
+            DataFrame::Set { frame, .. } | DataFrame::Named { frame, .. } => frame,
+            DataFrame::Opaque => return Some(media.clone()),
+        };
+        // Players would take it for the length of a recording. What cannot be read stays as it is.
+        let payload = without_property(&frame, "duration").ok().flatten().unwrap_or(frame);
+        self.atc_asked |= self.settings.play.atc_auto && describe::asks_for_atc(&payload);
+        describe::look_at_metadata(&mut self.stats, &payload);
+        Some(Media { payload, ..*media })
+    }
+
+    fn is_waiting_for_key(&mut self, now: Instant, kind: MediaKind, role: MediaRole) -> bool {
+        let Some(ends) = self.key_wait_ends else { return false };
+        if role == MediaRole::KeyFrame || now >= ends {
+            self.key_wait_ends = None;
+        }
+        self.key_wait_ends.is_some() && kind == MediaKind::Video && role == MediaRole::Frame
+    }
+
+    /// Writes a message, unless it is a header that viewers have.
+    fn admit(&mut self, now: Instant, media: Media, role: MediaRole) {
+        let is_header = match media.kind {
+            MediaKind::Data => DataFrame::recognise(&media.payload).metadata().is_some(),
+            _ => matches!(role, MediaRole::SequenceHeader | MediaRole::Description),
+        };
+        if !is_header {
+            self.end_opening(now);
+            return self.write(now, &media, false);
+        }
+        if let Some(opening) = &mut self.opening {
+            opening.push(media);
+            if opening.len() >= OPENING_MAX {
+                self.end_opening(now);
+            }
+        } else if self.settings.play.reduce_sequence_header && holds(&self.headers, &media) {
+            self.stats.headers_reduced += 1;
+        } else {
+            self.write(now, &media, true);
+        }
+    }
+
+    /// Writes those of the held back headers that are new to viewers. The others are valid in front of the epoch's
+    /// first segment, so no viewer can miss them.
+    fn end_opening(&mut self, now: Instant) {
+        let Some(opening) = self.opening.take() else { return };
+        let (old, new): (Vec<_>, Vec<_>) = opening.into_iter().partition(|media| holds(&self.known, media));
+        for media in &old {
+            Arc::make_mut(&mut self.headers).remember(media);
+            self.stats.headers_reduced += 1;
+        }
+        for media in &new {
+            self.write(now, media, true);
+        }
+    }
+
+    fn write(&mut self, now: Instant, media: &Media, is_header: bool) {
+        if media.kind != MediaKind::Data {
+            let correction = self.jitter.follow(media.timestamp);
+            let finished = self.writer.set_correction(correction);
+            self.emit(finished);
+        }
+        let finished = self.writer.push(media);
+        self.emit(finished);
+        let open = self.open.get_or_insert_with(|| {
+            self.headers_in_front = Arc::clone(&self.headers);
+            Open { since: now, first: None, messages: 0 }
+        });
+        open.messages += 1;
+        if media.kind != MediaKind::Data {
+            open.first.get_or_insert(media.timestamp);
+        }
+        let Open { first, messages, .. } = *open;
+        if is_header {
+            Arc::make_mut(&mut self.headers).remember(media);
+            self.known.remember(media);
+        }
+        let span = first.map_or(0, |first| media.timestamp.since(first)).max(0) as u128;
+        let is_long = self.settings.collect.is_some_and(|latency| span > latency.as_millis());
+        let is_full = is_long && messages > self.settings.play.mw_messages;
+        if is_full || messages >= COLLECT_MAX {
+            self.close();
+        }
+    }
+
+    fn close_if_due(&mut self, now: Instant) {
+        if self.poll_timeout().is_some_and(|at| now >= at) {
+            self.close();
+        }
+    }
+
+    /// Sends what was written.
+    fn close(&mut self) {
+        let finished = self.writer.finish();
+        self.emit(finished);
+    }
+
+    fn emit(&mut self, chunks: Option<Segment>) {
+        let Some(chunks) = chunks else { return };
+        self.open = None;
+        let atc = self.atc_asked || self.settings.play.atc;
+        let behind = Arc::clone(&self.headers);
+        let in_front = Arc::clone(&self.headers_in_front);
+        let segment = StreamSegment::new((self.epoch, self.number, atc), chunks, in_front, behind);
+        self.number += 1;
+        self.updates.push_back(Update::Segment(Arc::new(segment)));
+    }
+
+    /// Sends everything there is of the source.
+    fn flush(&mut self, now: Instant) {
+        self.flush_mix(now);
+        self.end_opening(now);
+        self.close();
+    }
+
+    fn flush_mix(&mut self, now: Instant) {
+        while let Some(media) = self.mix.pop() {
+            let role = media.role();
+            self.admit(now, media, role);
+        }
+    }
+}
+
+fn holds(headers: &Headers, media: &Media) -> bool {
+    headers.iter().any(|header| header.kind == media.kind && header.payload == media.payload)
+}

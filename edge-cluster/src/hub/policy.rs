@@ -1,0 +1,183 @@
+//! Where viewers begin, and where they go on when they are too slow (spec 9.3 and 9.5).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rtmp_core::media::Headers;
+use rtmp_core::segment::{Ring, TimePolicy};
+
+use super::stream::{Hub, HubEvent, STALL_TICK};
+use super::update::hub_time;
+use super::viewer::{JoinKind, Lane, Place, Viewer};
+use crate::conn::ConnId;
+
+/// A viewer whose socket takes nothing for so long is given up (spec 9.7).
+const STALL_MAX: Duration = Duration::from_secs(30);
+
+impl Hub {
+    pub(super) fn policy(&self, kind: JoinKind) -> TimePolicy {
+        match kind {
+            JoinKind::Viewer => self.settings.time_policy(self.atc || self.settings.play.atc),
+            JoinKind::Upstream => TimePolicy::Shifted(0),
+        }
+    }
+
+    /// Where somebody begins who comes now; `None` waits for the next frames.
+    pub(super) fn join_point(&self, kind: JoinKind) -> Option<u64> {
+        match kind {
+            JoinKind::Viewer => self.gop.start().filter(|_| self.settings.play.gop_cache),
+            JoinKind::Upstream => self.newest_key(),
+        }
+    }
+
+    /// Pictures of another source are no use.
+    pub(super) fn forget_pictures(&mut self) {
+        self.gop.clear();
+        self.newest_key = None;
+        self.has_pictures = false;
+    }
+
+    /// Viewers that were told another size cannot read the segments to come.
+    pub(super) fn set_chunk_size(&mut self, chunk_size: u32) {
+        if chunk_size != std::mem::replace(&mut self.chunk_size, chunk_size) {
+            for viewer in self.viewers.iter_mut().flatten().filter(|viewer| viewer.lane == Lane::Chunks) {
+                viewer.has_other_chunks = true;
+            }
+        }
+    }
+
+    /// Drops what a viewer at segment `at` has in its queue, because that is too long; its new position is returned.
+    pub(super) fn resync(&mut self, slot: u32, at: u64) -> u64 {
+        let end = self.store.end();
+        let allowed = self.store.allowed();
+        let known = self.known(slot);
+        let key = self.newest_key.filter(|&key| key > at && key >= allowed);
+        let has_pictures = self.has_pictures;
+        let Some(viewer) = self.viewers.get_mut(slot as usize).and_then(Option::as_mut) else { return end };
+        let waits_for_key = key.is_none() && has_pictures && viewer.wants_video;
+        let to = key.unwrap_or(if waits_for_key { end } else { allowed });
+        viewer.park(Place::Begin { at: to, known });
+        viewer.waits_for_key = waits_for_key;
+        let dropped = self.store.messages_between(at, to);
+        self.note_resync(slot, dropped);
+        if to < end {
+            self.list(slot);
+        }
+        to
+    }
+
+    /// The segments behind the newest one were left out: everybody goes on at the next one.
+    pub(super) fn skip_all(&mut self, waits_for_key: bool) {
+        let end = self.store.end();
+        for slot in 0..self.viewers.len() as u32 {
+            let Some(at) = self.position(slot) else { continue };
+            let known = self.known(slot);
+            let Some(viewer) = self.viewers.get_mut(slot as usize).and_then(Option::as_mut) else { continue };
+            viewer.park(Place::Begin { at: end, known });
+            viewer.waits_for_key |= waits_for_key;
+            let dropped = self.store.messages_between(at, end);
+            self.note_resync(slot, dropped);
+        }
+    }
+
+    fn note_resync(&mut self, slot: u32, dropped: u64) {
+        self.stats.resyncs += 1;
+        self.stats.dropped += dropped;
+        let Some(viewer) = self.viewers.get_mut(slot as usize).and_then(Option::as_mut) else { return };
+        match &mut viewer.dropped {
+            Some(untold) => *untold += dropped,
+            untold @ None => {
+                *untold = Some(dropped);
+                let event = HubEvent::Resynced { viewer: viewer.conn, dropped };
+                self.events.push_back((slot, event));
+            }
+        }
+    }
+
+    /// The headers a viewer knows when it has got everything in front of its position; `None` when it has not begun.
+    pub(super) fn known(&self, slot: u32) -> Option<Arc<Headers>> {
+        let viewer = self.viewers.get(slot as usize)?.as_ref()?;
+        match &viewer.place {
+            Place::Waiting => None,
+            Place::Begin { known, .. } | Place::Paused { known, .. } => known.clone(),
+            Place::Shared => Some(Arc::clone(self.store.headers_at(viewer.cursor.next()))),
+            // Some of its headers may be told twice.
+            Place::Private { at, .. } => Some(Arc::clone(self.store.headers_at(*at))),
+        }
+    }
+
+    pub(super) fn look_for_stalls(&mut self, now: Instant) {
+        let end = self.store.end();
+        for (slot, viewer) in self.viewers.iter_mut().enumerate() {
+            let Some(viewer) = viewer else { continue };
+            let lags = viewer.position().is_some_and(|at| at < end) || viewer.cursor.is_mid_segment();
+            let sent = viewer.cursor.sent_bytes();
+            if !lags || sent != viewer.progress.0 || viewer.next_send.is_some() {
+                viewer.progress = (sent, lags.then_some(now));
+            }
+            let since = *viewer.progress.1.get_or_insert(now);
+            if lags {
+                self.stall_tick = Some(now + STALL_TICK);
+            }
+            if lags && now.saturating_duration_since(since) >= STALL_MAX && !viewer.is_given_up {
+                viewer.is_given_up = true;
+                self.events.push_back((slot as u32, HubEvent::TooSlow { viewer: viewer.conn }));
+            }
+        }
+    }
+
+    /// Lets go what nobody needs: neither a viewer at `slowest`, nor one that comes now.
+    pub(super) fn trim(&mut self, slowest: u64) {
+        let mut from = slowest.min(self.store.end());
+        if self.settings.play.gop_cache {
+            from = from.min(self.gop.start().unwrap_or(from));
+        }
+        if self.keeps_key {
+            from = from.min(self.gop.start().or_else(|| self.newest_key()).unwrap_or(from));
+        }
+        self.store.trim(from);
+        if let Some(flv) = &mut self.flv {
+            while flv.front() < self.store.front() && flv.pop().is_some() {}
+        }
+    }
+
+    /// Position of the slowest viewer.
+    pub(super) fn slowest(&self) -> u64 {
+        let positions = self.viewers.iter().flatten().filter_map(Viewer::position);
+        positions.min().unwrap_or_else(|| self.store.end())
+    }
+
+    /// Makes the tags of the segments that are there.
+    pub(super) fn open_flv(&mut self) {
+        if self.flv.is_some() {
+            return;
+        }
+        let policy = self.policy(JoinKind::Viewer);
+        let mut tags = Ring::starting_at(self.store.front());
+        for (_, segment) in self.store.ring.iter() {
+            let correction = segment.correction();
+            tags.push(Arc::new(
+                segment.to_flv_tags(|entry| hub_time(policy, correction, entry.kind, entry.timestamp)),
+            ));
+        }
+        self.flv = Some(tags);
+    }
+
+    pub(super) fn position(&self, slot: u32) -> Option<u64> {
+        self.viewers.get(slot as usize)?.as_ref()?.position()
+    }
+
+    pub(super) fn viewer(&mut self, conn: ConnId) -> Option<&mut Viewer> {
+        let slot = *self.by_conn.get(&conn)?;
+        self.viewers.get_mut(slot as usize)?.as_mut()
+    }
+
+    pub(super) fn list(&mut self, slot: u32) {
+        if let Some(viewer) = self.viewers.get_mut(slot as usize).and_then(Option::as_mut)
+            && !viewer.is_listed
+        {
+            viewer.is_listed = true;
+            self.ready.push_back(slot);
+        }
+    }
+}

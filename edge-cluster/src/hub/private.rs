@@ -1,0 +1,172 @@
+//! What is written for one viewer alone: headers, and messages while it cannot share.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use rtmp_core::media::MediaRole;
+use rtmp_core::segment::{Correction, Entry, TimePolicy};
+use rtmp_core::{Media, MediaKind, Timestamp};
+
+use super::settings::StreamSettings;
+use super::store::Store;
+use super::stream::Hub;
+use super::update::{StreamSegment, hub_time};
+use super::viewer::{JoinKind, Lane, Place, PrivateSink, Viewer};
+use crate::conn::ConnId;
+
+/// No more messages are written for one viewer alone while so many bytes wait.
+const PENDING_MAX: usize = 64 << 10;
+
+/// What preparing a viewer needs to know of its hub.
+struct Stage<'a> {
+    settings: &'a StreamSettings,
+    store: &'a Store,
+    sink: &'a mut dyn PrivateSink,
+    now: Instant,
+    /// Messages written.
+    written: u64,
+    /// How the viewer's times are made now.
+    policy: TimePolicy,
+}
+
+impl Hub {
+    /// Puts headers and messages that are for this viewer alone into `sink`, whose bytes go out in front of the next
+    /// shared segment. Call it in front of every [`outgoing`](Self::outgoing).
+    pub fn prepare(&mut self, now: Instant, viewer: ConnId, sink: &mut dyn PrivateSink) {
+        let Some(slot) = self.by_conn.get(&viewer).copied() else { return };
+        let chunks = self.policy(JoinKind::Viewer);
+        let upstream = self.policy(JoinKind::Upstream);
+        let Some(viewer) = self.viewers.get_mut(slot as usize).and_then(Option::as_mut) else { return };
+        let policy = if viewer.kind == JoinKind::Viewer { chunks } else { upstream };
+        let mut stage = Stage { settings: &self.settings, store: &self.store, sink, now, written: 0, policy };
+        stage.prepare(viewer);
+        self.stats.private_messages += stage.written;
+        if let Some(next) = viewer.next_send.filter(|next| stage.written > 0 && *next > now) {
+            self.intervals.push_back((next, slot));
+        }
+    }
+}
+
+impl Stage<'_> {
+    fn prepare(&mut self, viewer: &mut Viewer) {
+        let is_private = viewer.is_private(self.settings);
+        if is_private {
+            viewer.leave_shared();
+        }
+        // Whatever is for the viewer alone has to wait for the end of the segment, and so has the clock.
+        if viewer.cursor.is_mid_segment() {
+            return;
+        }
+        self.follow_policy(viewer);
+        if let Place::Begin { at, .. } = viewer.place {
+            if self.store.segment(at).is_none() {
+                return;
+            }
+            self.send_headers(viewer, at);
+            match is_private {
+                true => viewer.place = Place::Private { at, entry: 0 },
+                false => viewer.share(at),
+            }
+        }
+        while let Place::Private { at, entry } = viewer.place {
+            if entry == 0 && self.may_share(viewer, at) {
+                return viewer.share(at);
+            }
+            if self.sink.pending_bytes() >= PENDING_MAX || self.is_too_early(viewer) {
+                return;
+            }
+            let Some(segment) = self.store.segment(at) else { return };
+            match segment.chunks.index().get(entry) {
+                Some(message) => {
+                    self.send(viewer, segment, message, entry);
+                    viewer.place = Place::Private { at, entry: entry + 1 };
+                }
+                None => viewer.place = Place::Private { at: at + 1, entry: 0 },
+            }
+        }
+    }
+
+    /// Whether the viewer can share from segment `at` on.
+    fn may_share(&self, viewer: &mut Viewer, at: u64) -> bool {
+        let begins_with_key = self.store.segment(at).is_some_and(|next| next.chunks.starts_with_key());
+        if begins_with_key {
+            viewer.waits_for_key = false;
+        }
+        !viewer.is_private(self.settings)
+    }
+
+    fn is_too_early(&self, viewer: &Viewer) -> bool {
+        viewer.has_interval(self.settings) && viewer.next_send.is_some_and(|next| self.now < next)
+    }
+
+    fn follow_policy(&self, viewer: &mut Viewer) {
+        if viewer.cursor.clock().policy() != self.policy {
+            let at = viewer.position().unwrap_or_else(|| self.store.end());
+            let next = self.store.segment(at).or_else(|| self.store.segment(at.checked_sub(1)?));
+            let correction = next.map(|segment| segment.chunks.correction()).unwrap_or_default();
+            viewer.cursor.set_times(self.policy, correction);
+        }
+    }
+
+    /// Sends the headers in front of segment `at` that the viewer does not know. They have the time of the first audio
+    /// or video behind them; metadata is at 0 where times are corrected.
+    fn send_headers(&mut self, viewer: &mut Viewer, at: u64) {
+        let Place::Begin { known, .. } = &mut viewer.place else { return };
+        let known = known.take();
+        let headers = self.store.headers_at(at);
+        if known.as_ref().is_some_and(|known| Arc::ptr_eq(known, headers)) {
+            return;
+        }
+        let is_known = |header: &Media| {
+            known
+                .iter()
+                .flat_map(|known| known.iter())
+                .any(|old| old.kind == header.kind && old.payload == header.payload)
+        };
+        let first = self.store.first_frame(at);
+        for header in headers.iter().filter(|header| !is_known(header)) {
+            if !viewer.wants(header.kind) {
+                continue;
+            }
+            // Without any audio or video yet, the clock must not start: the time is that of data.
+            let segment = self.store.segment(at);
+            let here = segment.map(|segment| (segment.chunks.first_timestamp(), segment.chunks.correction()));
+            let (kind, (timestamp, correction)) = match (first, here) {
+                (Some((_, timestamp, correction)), _) => (header.kind, (timestamp, correction)),
+                (None, here) => (MediaKind::Data, here.unwrap_or_default()),
+            };
+            let timestamp = self.time(viewer, kind, timestamp, correction);
+            self.sink.send_media(&Media { timestamp, ..header.clone() });
+            self.written += 1;
+        }
+    }
+
+    fn send(&mut self, viewer: &mut Viewer, segment: &StreamSegment, message: &Entry, place: usize) {
+        let is_picture = message.kind == MediaKind::Video
+            && !matches!(message.role, MediaRole::SequenceHeader | MediaRole::Description);
+        if !viewer.wants(message.kind) || (viewer.waits_for_key && is_picture) {
+            return;
+        }
+        let Some(media) = segment.chunks.media(place) else { return };
+        let correction = segment.chunks.correction();
+        let timestamp = self.time(viewer, media.kind, media.timestamp, correction);
+        self.sink.send_media(&Media { timestamp, ..media });
+        self.written += 1;
+        if viewer.has_interval(self.settings) {
+            viewer.next_send = Some(self.now + self.settings.play.send_min_interval);
+        }
+    }
+
+    fn time(
+        &self,
+        viewer: &mut Viewer,
+        kind: MediaKind,
+        timestamp: Timestamp,
+        correction: Correction,
+    ) -> Timestamp {
+        match viewer.lane {
+            Lane::Chunks => viewer.cursor.clock().time(kind, timestamp, correction),
+            Lane::Flv => hub_time(self.policy, correction, kind, timestamp),
+        }
+    }
+}

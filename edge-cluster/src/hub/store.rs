@@ -1,0 +1,135 @@
+//! The latest segments of a stream, and how far back viewers may be.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use rtmp_core::media::Headers;
+use rtmp_core::segment::{Correction, Ring};
+use rtmp_core::{MediaKind, Timestamp};
+
+use super::settings::StreamSettings;
+use super::update::StreamSegment;
+
+/// The latest segments.
+#[derive(Debug, Default)]
+pub(super) struct Store {
+    pub(super) ring: Ring,
+    placed: VecDeque<Placed>,
+    bytes: u64,
+    messages: u64,
+    /// The oldest segment at which a queue is not too long.
+    allowed: u64,
+    /// Time of the newest frame, without jumps.
+    last: Timestamp,
+    /// Headers behind the newest segment.
+    latest: Arc<Headers>,
+}
+
+#[derive(Debug)]
+struct Placed {
+    segment: Arc<StreamSegment>,
+    bytes_before: u64,
+    messages_before: u64,
+}
+
+impl Store {
+    pub(super) fn append(&mut self, segment: &Arc<StreamSegment>, settings: &StreamSettings) -> u64 {
+        let number = self.ring.push(Arc::clone(&segment.chunks));
+        self.placed.push_back(Placed {
+            segment: Arc::clone(segment),
+            bytes_before: self.bytes,
+            messages_before: self.messages,
+        });
+        self.bytes += segment.chunks.wire().len() as u64;
+        self.messages += segment.chunks.index().len() as u64;
+        self.latest = Arc::clone(&segment.headers_behind);
+        if segment.summary.frames > 0 {
+            self.last = segment.summary.last;
+        }
+        self.move_allowed(settings);
+        number
+    }
+
+    /// Lets everything in front of `number` go.
+    pub(super) fn trim(&mut self, number: u64) {
+        while self.ring.front() < number && self.ring.pop().is_some() {
+            self.placed.pop_front();
+        }
+        self.allowed = self.allowed.max(self.ring.front());
+    }
+
+    pub(super) fn front(&self) -> u64 {
+        self.ring.front()
+    }
+
+    pub(super) fn end(&self) -> u64 {
+        self.ring.end()
+    }
+
+    /// The oldest segment at which the queue of a viewer is not too long.
+    pub(super) fn allowed(&self) -> u64 {
+        self.allowed
+    }
+
+    pub(super) fn segment(&self, number: u64) -> Option<&Arc<StreamSegment>> {
+        Some(&self.placed(number)?.segment)
+    }
+
+    /// The headers that are valid in front of segment `number`.
+    pub(super) fn headers_at(&self, number: u64) -> &Arc<Headers> {
+        self.segment(number).map_or(&self.latest, |segment| &segment.headers)
+    }
+
+    /// Messages from segment `from` up to the one in front of `to`.
+    pub(super) fn messages_between(&self, from: u64, to: u64) -> u64 {
+        let before = |number| self.placed(number).map_or(self.messages, |placed| placed.messages_before);
+        before(to).saturating_sub(before(from))
+    }
+
+    /// The first audio or video message from segment `number` on: its kind, time and correction.
+    pub(super) fn first_frame(&self, number: u64) -> Option<FirstFrame> {
+        let place = usize::try_from(number.checked_sub(self.front())?).ok()?;
+        self.placed.range(place.min(self.placed.len())..).find_map(|placed| {
+            let chunks = &placed.segment.chunks;
+            let entry = chunks.index().iter().find(|entry| entry.kind != MediaKind::Data)?;
+            Some((entry.kind, entry.timestamp, chunks.correction()))
+        })
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        let headers = |placed: &Placed| placed.segment.headers_behind.bytes();
+        self.ring.bytes()
+            + self.placed.capacity() * (size_of::<Placed>() + size_of::<StreamSegment>())
+            + self.placed.back().map_or(0, headers)
+    }
+
+    fn placed(&self, number: u64) -> Option<&Placed> {
+        let place = number.checked_sub(self.front())?;
+        self.placed.get(usize::try_from(place).ok()?)
+    }
+
+    /// A queue that begins at the newest segment is never too long.
+    fn move_allowed(&mut self, settings: &StreamSettings) {
+        let length_max = i32::try_from(settings.play.queue_length.as_millis()).unwrap_or(i32::MAX);
+        while self.allowed + 1 < self.end() {
+            let Some(oldest) = self.placed(self.allowed) else { break };
+            let bytes = self.bytes - oldest.bytes_before;
+            let span = self.frame_time(self.allowed).map_or(0, |first| self.last.since(first));
+            if span <= length_max && bytes <= settings.queue_bytes_max {
+                break;
+            }
+            self.allowed += 1;
+        }
+    }
+
+    /// Time without jumps of the first frame that is no header, from segment `number` on.
+    fn frame_time(&self, number: u64) -> Option<Timestamp> {
+        let place = usize::try_from(number.checked_sub(self.front())?).ok()?;
+        let summaries =
+            self.placed.range(place.min(self.placed.len())..).map(|placed| placed.segment.summary);
+        summaries.into_iter().find(|summary| summary.frames > 0).map(|summary| summary.first)
+    }
+}
+
+/// Kind, time in the stream, and correction.
+pub(super) type FirstFrame = (MediaKind, Timestamp, Correction);

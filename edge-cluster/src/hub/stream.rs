@@ -1,0 +1,450 @@
+//! One stream on one shard: the ring, and who is where in it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use rtmp_core::MediaKind;
+use rtmp_core::flv::Content;
+use rtmp_core::segment::{Outgoing, Ring};
+
+use super::gop::Gop;
+use super::settings::StreamSettings;
+use super::stats::HubStats;
+use super::store::Store;
+use super::update::{StreamSegment, Update, hub_time};
+use super::viewer::{Join, JoinKind, Lane, Place, Viewer};
+use crate::conn::ConnId;
+
+/// How often stalls are looked for, while some viewer lags behind.
+pub(super) const STALL_TICK: Duration = Duration::from_secs(5);
+
+/// Something the owner of a hub wants to know.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum HubEvent {
+    /// A viewer was too slow and goes on later in the stream.
+    Resynced {
+        /// Who.
+        viewer: ConnId,
+        /// How many messages it does not get.
+        dropped: u64,
+    },
+    /// The socket of a viewer took nothing for 30 seconds: close it.
+    TooSlow {
+        /// Who.
+        viewer: ConnId,
+    },
+}
+
+/// One stream on one shard: the latest segments, and each viewer's place among them.
+///
+/// # Contract
+///
+/// 1. [`apply`](Self::apply) every update of the stream's [`Ingest`](super::Ingest), in order.
+/// 2. After every call: take the [ready](Self::poll_ready) viewers until `None`, and the
+///    [events](Self::poll_event). For each ready viewer repeat: [`prepare`](Self::prepare),
+///    [`outgoing`](Self::outgoing), write; until nothing remains, or the socket takes no more. In that case go on when
+///    it does: the hub does not list a viewer again before it has caught up.
+/// 3. Sleep until [`poll_timeout`](Self::poll_timeout).
+///
+/// A segment costs a viewer that keeps up one look at its place and one write; nothing is allocated and nothing is
+/// copied.
+#[derive(Debug)]
+pub struct Hub {
+    pub(super) settings: Arc<StreamSettings>,
+    pub(super) store: Store,
+    /// The same segments as FLV tags, under the same numbers, while somebody wants them.
+    pub(super) flv: Option<Ring>,
+    pub(super) viewers: Vec<Option<Viewer>>,
+    free: Vec<u32>,
+    pub(super) by_conn: HashMap<ConnId, u32>,
+    pub(super) ready: VecDeque<u32>,
+    pub(super) events: VecDeque<(u32, HubEvent)>,
+    /// Viewers that get one message per write, and when the next one is due.
+    pub(super) intervals: VecDeque<(Instant, u32)>,
+    pub(super) stall_tick: Option<Instant>,
+    pub(super) gop: Gop,
+    /// The latest key frame of the running source; the ring may have let it go.
+    pub(super) newest_key: Option<u64>,
+    /// An upstream server gets the stream: the newest key frame stays, whatever `gop_cache` says.
+    pub(super) keeps_key: bool,
+    pub(super) has_pictures: bool,
+    pub(super) content: (bool, bool),
+    epoch: u32,
+    is_active: bool,
+    pub(super) chunk_size: u32,
+    last_number: Option<u64>,
+    pub(super) atc: bool,
+    pub(super) stats: HubStats,
+}
+
+impl Hub {
+    /// A stream nobody sends and nobody watches.
+    pub fn new(settings: Arc<StreamSettings>) -> Self {
+        Self {
+            chunk_size: settings.chunk_size,
+            settings,
+            store: Store::default(),
+            flv: None,
+            viewers: Vec::new(),
+            free: Vec::new(),
+            by_conn: HashMap::new(),
+            ready: VecDeque::new(),
+            events: VecDeque::new(),
+            intervals: VecDeque::new(),
+            stall_tick: None,
+            gop: Gop::default(),
+            newest_key: None,
+            keeps_key: false,
+            has_pictures: false,
+            content: (false, false),
+            epoch: 0,
+            is_active: false,
+            last_number: None,
+            atc: false,
+            stats: HubStats::default(),
+        }
+    }
+
+    /// Takes what the home of the stream says.
+    pub fn apply(&mut self, now: Instant, update: &Update) {
+        match update {
+            Update::Begin { epoch, chunk_size } => {
+                self.forget_pictures();
+                self.content = (false, false);
+                self.epoch = *epoch;
+                self.is_active = true;
+                self.set_chunk_size(*chunk_size);
+            }
+            Update::Segment(segment) => self.append(now, segment),
+            Update::End { epoch } => {
+                if *epoch == self.epoch {
+                    self.is_active = false;
+                }
+                self.forget_pictures();
+                self.keeps_key = false;
+                self.trim(self.slowest());
+            }
+        }
+    }
+
+    /// Somebody wants the stream. It begins at the GOP cache, or with the next frames. An RTMP connection must have
+    /// been told [`chunk_size`](Self::chunk_size) before, otherwise say so with [`tell_chunk_size`].
+    ///
+    /// [`tell_chunk_size`]: Self::tell_chunk_size
+    pub fn join(&mut self, viewer: ConnId, join: Join) {
+        self.leave(viewer);
+        let policy = self.policy(join.kind);
+        let slot = self.free.pop().unwrap_or(self.viewers.len() as u32);
+        let mut new = Viewer::new(viewer, join, policy);
+        if let Some(at) = self.join_point(join.kind) {
+            new.place = Place::Begin { at, known: None };
+            new.exempt_before = self.store.end();
+        }
+        self.keeps_key |= join.kind == JoinKind::Upstream;
+        match self.viewers.get_mut(slot as usize) {
+            Some(place) => *place = Some(new),
+            None => self.viewers.push(Some(new)),
+        }
+        self.by_conn.insert(viewer, slot);
+        self.stats.viewers += 1;
+        if join.lane == Lane::Flv {
+            self.stats.flv_viewers += 1;
+            self.open_flv();
+        }
+        self.ready.reserve(self.stats.viewers);
+        if self.position(slot).is_some() {
+            self.list(slot);
+        }
+    }
+
+    /// Somebody does not want the stream any more.
+    pub fn leave(&mut self, viewer: ConnId) {
+        let Some(slot) = self.by_conn.remove(&viewer) else { return };
+        let Some(gone) = self.viewers.get_mut(slot as usize).and_then(Option::take) else { return };
+        self.free.push(slot);
+        self.stats.viewers -= 1;
+        if gone.lane == Lane::Flv {
+            self.stats.flv_viewers -= 1;
+            if self.stats.flv_viewers == 0 {
+                self.flv = None;
+            }
+        }
+        self.events.retain(|(of, _)| *of != slot);
+        self.intervals.retain(|(_, of)| *of != slot);
+        self.trim(self.slowest());
+    }
+
+    /// The connection of a viewer was told another chunk size than [`chunk_size`](Self::chunk_size), so it cannot
+    /// share the bytes of the others. Say it right after [`join`](Self::join).
+    pub fn tell_chunk_size(&mut self, viewer: ConnId, chunk_size: u32) {
+        let expected = self.chunk_size;
+        if let Some(viewer) = self.viewer(viewer) {
+            viewer.has_other_chunks = viewer.lane == Lane::Chunks && chunk_size != expected;
+        }
+    }
+
+    /// Sends a viewer nothing until [`resume`](Self::resume), except the rest of what was begun. What comes meanwhile
+    /// is not kept for it (spec 9.7).
+    pub fn pause(&mut self, viewer: ConnId) {
+        let end = self.store.end();
+        let Some(slot) = self.by_conn.get(&viewer).copied() else { return };
+        let known = self.known(slot);
+        let Some(viewer) = self.viewers.get_mut(slot as usize).and_then(Option::as_mut) else { return };
+        let at = match viewer.place {
+            Place::Paused { .. } => return,
+            // The rest of that segment would begin in the middle.
+            Place::Private { at, entry } => at + u64::from(entry > 0),
+            _ => viewer.position().unwrap_or(end),
+        };
+        viewer.park(Place::Paused { at, known });
+    }
+
+    /// Goes on: where the viewer paused, if that is still there and no later key frame is, else at the newest key
+    /// frame or the next one.
+    pub fn resume(&mut self, viewer: ConnId) {
+        let Some(slot) = self.by_conn.get(&viewer).copied() else { return };
+        let (front, end) = (self.store.front().max(self.store.allowed()), self.store.end());
+        let key = self.newest_key.filter(|&key| key >= front);
+        let has_pictures = self.has_pictures;
+        let Some(viewer) = self.viewers.get_mut(slot as usize).and_then(Option::as_mut) else { return };
+        let Place::Paused { at, known } = &mut viewer.place else { return };
+        let (at, known) = (*at, known.take());
+        let at = match key.filter(|&key| key >= at) {
+            Some(key) => key,
+            None if at >= front => at,
+            None => {
+                viewer.waits_for_key = has_pictures;
+                end
+            }
+        };
+        viewer.place = Place::Begin { at, known };
+        if at < end {
+            self.list(slot);
+        }
+    }
+
+    /// Whether a viewer wants audio or video, as it says with `receiveAudio` and `receiveVideo`. Video begins again
+    /// with a key frame.
+    pub fn receive(&mut self, viewer: ConnId, kind: MediaKind, wanted: bool) {
+        let has_pictures = self.has_pictures;
+        let Some(viewer) = self.viewer(viewer) else { return };
+        match kind {
+            MediaKind::Audio => viewer.wants_audio = wanted,
+            MediaKind::Video => {
+                viewer.waits_for_key |= wanted && !viewer.wants_video && has_pictures;
+                viewer.wants_video = wanted;
+            }
+            MediaKind::Data => {}
+        }
+        if !viewer.wants_audio || !viewer.wants_video {
+            viewer.leave_shared();
+        }
+    }
+
+    /// The next viewer that has something to write.
+    pub fn poll_ready(&mut self) -> Option<ConnId> {
+        while let Some(slot) = self.ready.pop_front() {
+            // A slot may be listed for a viewer that has left.
+            let viewer = self.viewers.get_mut(slot as usize).and_then(Option::as_mut);
+            if let Some(viewer) = viewer.filter(|viewer| viewer.is_listed) {
+                viewer.is_listed = false;
+                return Some(viewer.conn);
+            }
+        }
+        None
+    }
+
+    /// What waits for a viewer: `private`, the bytes of its own connection, and its part of the stream. `None` when it
+    /// does not watch. Call [`prepare`](Self::prepare) first.
+    pub fn outgoing<'a>(
+        &'a mut self,
+        viewer: ConnId,
+        private: &'a mut BytesMut,
+    ) -> Option<Outgoing<'a, Ring>> {
+        let slot = *self.by_conn.get(&viewer)?;
+        let viewer = self.viewers.get_mut(slot as usize)?.as_mut()?;
+        let ring = match viewer.lane {
+            Lane::Chunks => &self.store.ring,
+            Lane::Flv => self.flv.as_ref()?,
+        };
+        Some(Outgoing::new(private, &mut viewer.cursor, ring))
+    }
+
+    /// Something is due, see [`poll_timeout`](Self::poll_timeout).
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(&(at, slot)) = self.intervals.front()
+            && now >= at
+        {
+            self.intervals.pop_front();
+            if self.position(slot).is_some_and(|at| at < self.store.end()) {
+                self.list(slot);
+            }
+        }
+        if self.stall_tick.is_some_and(|at| now >= at) {
+            self.stall_tick = None;
+            self.look_for_stalls(now);
+        }
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) at the latest; `None` means never.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let interval = self.intervals.front().map(|(at, _)| *at);
+        [interval, self.stall_tick].into_iter().flatten().min()
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<HubEvent> {
+        let (slot, event) = self.events.pop_front()?;
+        let viewer = self.viewers.get_mut(slot as usize).and_then(Option::as_mut);
+        Some(match event {
+            HubEvent::Resynced { viewer: conn, dropped } => {
+                let dropped = viewer.and_then(|viewer| viewer.dropped.take()).unwrap_or(dropped);
+                HubEvent::Resynced { viewer: conn, dropped }
+            }
+            HubEvent::TooSlow { .. } => event,
+        })
+    }
+
+    /// Other settings, for viewers that are there, too. The chunk size stays.
+    pub fn configure(&mut self, settings: Arc<StreamSettings>) {
+        if self.settings.play.atc != settings.play.atc {
+            self.gop.clear();
+            self.newest_key = None;
+        }
+        self.settings = settings;
+        self.trim(self.slowest());
+    }
+
+    /// Bytes per chunk in all segments.
+    pub fn chunk_size(&self) -> u32 {
+        self.chunk_size
+    }
+
+    /// Whether there is a source.
+    pub fn is_active(&self) -> bool {
+        self.is_active
+    }
+
+    /// Counts the sources so far; 0 in front of the first one.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// What the running source has sent so far, for the header of an FLV stream; `None` in front of its first header
+    /// or frame.
+    pub fn content(&self) -> Option<Content> {
+        match self.content {
+            (true, true) => Some(Content::AudioVideo),
+            (true, false) => Some(Content::Audio),
+            (false, true) => Some(Content::Video),
+            (false, false) => None,
+        }
+    }
+
+    /// Bytes sent to a viewer so far, those of its own connection included since it joined.
+    pub fn sent_bytes(&self, viewer: ConnId) -> u64 {
+        let viewer = self.by_conn.get(&viewer).and_then(|&slot| self.viewers.get(slot as usize)?.as_ref());
+        viewer.map_or(0, |viewer| viewer.cursor.sent_bytes())
+    }
+
+    /// The update that says which source runs, for a hub that is told later than this one.
+    pub fn opening(&self) -> Option<Update> {
+        self.is_active.then_some(Update::Begin { epoch: self.epoch, chunk_size: self.chunk_size })
+    }
+
+    /// The segment of this number, while it is held.
+    pub fn segment(&self, number: u64) -> Option<&Arc<StreamSegment>> {
+        self.store.segment(number)
+    }
+
+    /// Number the next segment will get.
+    pub fn end(&self) -> u64 {
+        self.store.end()
+    }
+
+    /// The newest segment a subscription of another shard can begin with; `None` when it has to wait for the next.
+    pub fn newest_key(&self) -> Option<u64> {
+        self.newest_key.filter(|&key| key >= self.store.front())
+    }
+
+    /// Bytes held. Segments count on every shard that holds them.
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.store.memory_bytes()
+            + self.flv.as_ref().map_or(0, Ring::bytes)
+            + self.viewers.capacity() * size_of::<Option<Viewer>>()
+            + self.by_conn.capacity() * size_of::<(ConnId, u32)>()
+            + (self.ready.capacity() + self.free.capacity()) * size_of::<u32>()
+    }
+
+    /// Counters.
+    pub fn stats(&self) -> HubStats {
+        HubStats { segments: (self.store.end() - self.store.front()) as usize, ..self.stats }
+    }
+
+    fn append(&mut self, now: Instant, segment: &Arc<StreamSegment>) {
+        if self.last_number.is_some_and(|last| segment.number != last + 1) {
+            self.stats.gaps += 1;
+            let waits = self.has_pictures && !segment.chunks.starts_with_key();
+            self.skip_all(waits);
+        }
+        self.last_number = Some(segment.number);
+        self.atc = segment.atc;
+        let number = self.store.append(segment, &self.settings);
+        let policy = self.policy(JoinKind::Viewer);
+        if let Some(flv) = &mut self.flv {
+            let correction = segment.chunks.correction();
+            flv.push(Arc::new(
+                segment.chunks.to_flv_tags(|entry| hub_time(policy, correction, entry.kind, entry.timestamp)),
+            ));
+        }
+        if segment.chunks.starts_with_key() {
+            self.newest_key = Some(number);
+        }
+        self.gop.append(number, segment, &self.settings);
+        self.has_pictures |= segment.summary.has_pictures;
+        self.content.0 |= segment.summary.audio > 0;
+        self.content.1 |= segment.summary.video > 0;
+        let slowest = self.visit(now, number, segment);
+        self.trim(slowest);
+    }
+
+    /// Tells every viewer of the new segment; the position of the slowest is returned.
+    fn visit(&mut self, now: Instant, number: u64, segment: &StreamSegment) -> u64 {
+        let (allowed, end) = (self.store.allowed(), self.store.end());
+        let gop_start = self.gop.start().unwrap_or(end);
+        let mut slowest = end;
+        let mut is_late = false;
+        for slot in 0..self.viewers.len() {
+            let Some(viewer) = self.viewers.get_mut(slot).and_then(Option::as_mut) else { continue };
+            if let Place::Waiting = viewer.place
+                && segment.summary.frames > 0
+            {
+                let holds_back = viewer.kind == JoinKind::Viewer && self.settings.start_at_keyframe;
+                viewer.waits_for_key = holds_back && self.has_pictures && !segment.chunks.starts_with_key();
+                viewer.place = Place::Begin { at: number, known: None };
+            }
+            let Some(at) = viewer.position() else { continue };
+            if at < allowed && (at >= viewer.exempt_before || at < gop_start) {
+                slowest = slowest.min(self.resync(slot as u32, at));
+                continue;
+            }
+            slowest = slowest.min(at);
+            if at < number || viewer.cursor.is_mid_segment() {
+                is_late = true;
+            } else if viewer.has_nothing_in(segment) {
+                viewer.place = Place::Private { at: number + 1, entry: 0 };
+            } else if viewer.next_send.is_none_or(|next| now >= next) && !viewer.is_listed {
+                viewer.is_listed = true;
+                self.ready.push_back(slot as u32);
+            }
+        }
+        if is_late {
+            self.stall_tick.get_or_insert(now + STALL_TICK);
+        }
+        slowest
+    }
+}

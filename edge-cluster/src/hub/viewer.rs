@@ -1,0 +1,169 @@
+//! One viewer of a hub.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use rtmp_core::media::Headers;
+use rtmp_core::segment::{Cursor, TimePolicy};
+use rtmp_core::{Media, MediaKind};
+
+use super::settings::StreamSettings;
+use super::update::{StreamSegment, Summary};
+use crate::conn::ConnId;
+
+/// What a viewer is sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Lane {
+    /// RTMP chunks.
+    Chunks,
+    /// FLV tags.
+    Flv,
+}
+
+/// Who gets the media.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum JoinKind {
+    /// Somebody who watches: the vhost's `play` settings hold.
+    Viewer,
+    /// Another server: it gets the times as they are, and begins at the newest key frame whatever `gop_cache` says.
+    Upstream,
+}
+
+/// How somebody joins a stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Join {
+    /// The message stream of its connection; nothing for FLV.
+    pub msid: u32,
+    /// Chunks or tags.
+    pub lane: Lane,
+    /// Who it is.
+    pub kind: JoinKind,
+}
+
+/// Takes messages for one viewer alone: its connection, or a writer of FLV tags.
+pub trait PrivateSink {
+    /// Bytes that wait to be sent, so that a slow viewer does not make them grow.
+    fn pending_bytes(&self) -> usize;
+    /// Appends a message.
+    fn send_media(&mut self, media: &Media);
+}
+
+/// A number no segment has: a cursor there gets nothing.
+pub(super) const PARKED: u64 = u64::MAX;
+
+#[derive(Debug)]
+pub(super) struct Viewer {
+    pub(super) conn: ConnId,
+    pub(super) cursor: Cursor,
+    pub(super) place: Place,
+    pub(super) lane: Lane,
+    pub(super) kind: JoinKind,
+    pub(super) wants_audio: bool,
+    pub(super) wants_video: bool,
+    /// Inter frames are left out until a key frame.
+    pub(super) waits_for_key: bool,
+    /// It was told another chunk size than the segments have.
+    pub(super) has_other_chunks: bool,
+    pub(super) is_listed: bool,
+    pub(super) is_given_up: bool,
+    /// It began in a GOP that is longer than a queue may be; segments in front of this one are no overflow.
+    pub(super) exempt_before: u64,
+    /// One message per write: not before then.
+    pub(super) next_send: Option<Instant>,
+    /// Messages left out, when an event waits to tell.
+    pub(super) dropped: Option<u64>,
+    /// Bytes sent when a stall was last looked for, and since when they are so many.
+    pub(super) progress: (u64, Option<Instant>),
+}
+
+/// Where a viewer is.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// It begins with the next segment that has frames.
+    Waiting,
+    /// It has to get the headers it does not know, then goes on at a segment.
+    Begin { at: u64, known: Option<Arc<Headers>> },
+    /// The cursor runs along.
+    Shared,
+    /// Messages are written for it alone; the cursor is parked.
+    Private { at: u64, entry: usize },
+    /// It wants nothing now.
+    Paused { at: u64, known: Option<Arc<Headers>> },
+}
+
+impl Viewer {
+    pub(super) fn new(conn: ConnId, join: Join, policy: TimePolicy) -> Self {
+        Self {
+            conn,
+            cursor: Cursor::with_times(join.msid, PARKED, policy),
+            place: Place::Waiting,
+            lane: join.lane,
+            kind: join.kind,
+            wants_audio: true,
+            wants_video: true,
+            waits_for_key: false,
+            has_other_chunks: false,
+            is_listed: false,
+            is_given_up: false,
+            exempt_before: 0,
+            next_send: None,
+            dropped: None,
+            progress: (0, None),
+        }
+    }
+
+    /// The segment it gets next; `None` when it is not on its way.
+    pub(super) fn position(&self) -> Option<u64> {
+        match self.place {
+            Place::Shared => Some(self.cursor.next()),
+            Place::Begin { at, .. } | Place::Private { at, .. } => Some(at),
+            Place::Waiting | Place::Paused { .. } => None,
+        }
+    }
+
+    /// Whether messages must be written for it alone.
+    pub(super) fn is_private(&self, settings: &StreamSettings) -> bool {
+        let is_filtered = !self.wants_audio || !self.wants_video || self.waits_for_key;
+        is_filtered || self.has_other_chunks || self.has_interval(settings)
+    }
+
+    /// Whether it gets one message per write.
+    pub(super) fn has_interval(&self, settings: &StreamSettings) -> bool {
+        self.kind == JoinKind::Viewer && !settings.play.send_min_interval.is_zero()
+    }
+
+    pub(super) fn wants(&self, kind: MediaKind) -> bool {
+        match kind {
+            MediaKind::Audio => self.wants_audio,
+            MediaKind::Video => self.wants_video,
+            MediaKind::Data => true,
+        }
+    }
+
+    /// Whether messages are written for it alone and none of this segment's will be.
+    pub(super) fn has_nothing_in(&self, segment: &StreamSegment) -> bool {
+        let Summary { audio, video, data, .. } = segment.summary;
+        let wants = (self.wants_audio && audio > 0) || (self.wants_video && video > 0) || data > 0;
+        !wants && matches!(self.place, Place::Private { entry: 0, .. })
+    }
+
+    /// From the next segment on, messages are written for it alone.
+    pub(super) fn leave_shared(&mut self) {
+        if let Place::Shared = self.place {
+            self.park(Place::Private { at: self.cursor.next(), entry: 0 });
+        }
+    }
+
+    /// Takes the cursor out of the ring; the segment that is partly sent is sent to its end.
+    pub(super) fn park(&mut self, place: Place) {
+        self.cursor.jump(PARKED);
+        self.place = place;
+    }
+
+    /// The headers are out: the cursor runs along from `at` on.
+    pub(super) fn share(&mut self, at: u64) {
+        self.cursor.jump(at);
+        MediaKind::ALL.into_iter().for_each(|kind| self.cursor.resend_header(kind));
+        self.place = Place::Shared;
+    }
+}
