@@ -5,6 +5,7 @@
 //! | [`Pull`] | receives a stream for the players of this server, from whichever origin has it |
 //! | [`Push`] | sends a stream of a publisher on this server to an origin, and to another one when that is lost |
 //! | [`Forward`] | sends a copy of a stream to a fixed server |
+//! | [`Probe`] | asks an origin whether it would take a client (token traverse) |
 //!
 //! Each owns at most one connection at a time, and says what it wants as [`UpstreamOutput`]: the owner opens and closes
 //! sockets, resolves names, and reports what happened as [`UpstreamInput`] under the number of the attempt.
@@ -22,6 +23,7 @@ mod io;
 mod line;
 mod origins;
 mod own;
+mod probe;
 mod pull;
 mod push;
 mod redirect;
@@ -33,10 +35,11 @@ pub use forward::Forward;
 pub use io::{UpstreamInput, UpstreamOutput};
 pub use origins::Origins;
 pub use own::OwnAddresses;
+pub use probe::{Probe, ProbeClient, ProbeEvent, ProbeRefusal};
 pub use pull::{Pull, PullEvent, PullPhase, PullStatus, SourceEnd};
 pub use push::{Push, PushEvent, PushPhase, PushStatus};
 pub use settings::{
-    Failover, ForwardSettings, OriginSettings, Patience, PullSettings, PushSettings, RedirectSettings,
-    identity,
+    Failover, ForwardSettings, OriginSettings, Patience, ProbeSettings, PullSettings, PushSettings,
+    RedirectSettings, identity,
 };
 pub use stream::UpstreamStream;

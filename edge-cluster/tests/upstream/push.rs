@@ -12,7 +12,8 @@ use rtmp_core::Media;
 use rtmp_core::media::MediaRole;
 use rtmp_core::message::{DataFrame, Status, status::code};
 
-use crate::world::{Behaviour, World, frame, start};
+use crate::origin::{Behaviour, frame};
+use crate::world::{World, start};
 
 fn settings(list: &[&str]) -> PushSettings {
     let origins: Vec<HostPort> = list.iter().map(|host| host.parse().unwrap()).collect();

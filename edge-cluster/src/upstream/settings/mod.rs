@@ -1,11 +1,15 @@
 //! What the machines of this module may be told.
 
+mod push;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use rtmp_core::ConnectionConfig;
 use rtmp_core::amf::Object;
 use rtmp_core::amf::amf0::Value;
+
+pub use push::{Failover, ForwardSettings, Patience, PushSettings};
 
 use super::OwnAddresses;
 use super::redirect::Rules;
@@ -39,7 +43,8 @@ impl OriginSettings {
         }
     }
 
-    /// What the configuration says about the origins of `vhost`.
+    /// What the configuration says about the origins of `vhost`. Where `cluster.identify` is set, the owner adds the
+    /// [`identity`]: it knows the process.
     pub fn of(config: &EdgeConfig, vhost: &VhostConfig, own: Arc<OwnAddresses>) -> Self {
         let mut connection = ConnectionConfig::default();
         connection.chunk_size = vhost.chunk_size;
@@ -92,7 +97,7 @@ impl RedirectSettings {
     }
 }
 
-/// How a [`Pull`](super::Pull) behaves (spec 5.3).
+/// How a [`Pull`](crate::upstream::Pull) behaves (spec 5.3).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PullSettings {
@@ -131,97 +136,53 @@ impl PullSettings {
     }
 }
 
-/// How long a [`Push`](super::Push) tries.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Patience {
-    /// A publisher waits: each origin is tried once before it is refused; later it stays while an origin is sought.
-    Publisher {
-        /// Whether another origin is sought at all (`extension.push_failover`).
-        failover: Failover,
-        /// Longest time without an origin, summed up until one has served for `settled_after`.
-        outage_max: Duration,
-    },
-    /// Nobody waits: it is tried for ever.
-    Endless,
-}
-
-/// Whether a push goes on at another origin when it has lost one.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Failover {
-    /// It does.
-    On,
-    /// The publisher is given up, as SRS does.
-    Off,
-}
-
-/// How a [`Push`](super::Push) behaves (spec 6.2).
+/// How a [`Probe`](crate::upstream::Probe) behaves (spec 7).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct PushSettings {
-    /// The origins.
+pub struct ProbeSettings {
+    /// The origins, asked in this order.
     pub origin: OriginSettings,
-    /// For resolving the name and connecting, default 3 s.
+    /// For resolving the name and connecting to one origin, default 3 s.
     pub connect_timeout: Duration,
-    /// For handshake and commands together, default 5 s. An origin that has answered all but `publish` by then is
-    /// taken to have accepted: some never answer it.
-    pub answer_timeout: Duration,
-    /// Waits after each round in which all origins failed, default 1 s; the last one repeats. Each is taken give or
-    /// take a fifth.
-    pub waits: Vec<Duration>,
-    /// How long an origin must have taken media to count as good again, default 10 s.
-    pub settled_after: Duration,
-    /// How long it tries, default up to 10 s without an origin.
-    pub patience: Patience,
-    /// What redirects may do.
-    pub redirects: RedirectSettings,
+    /// For all of it, default 5 s.
+    pub total_timeout: Duration,
 }
 
-impl PushSettings {
+impl ProbeSettings {
     /// The documented defaults.
     pub fn new(origin: OriginSettings) -> Self {
-        Self {
-            origin,
-            connect_timeout: Duration::from_secs(3),
-            answer_timeout: Duration::from_secs(5),
-            waits: vec![Duration::from_secs(1)],
-            settled_after: Duration::from_secs(10),
-            patience: Patience::Publisher { failover: Failover::On, outage_max: Duration::from_secs(10) },
-            redirects: RedirectSettings::default(),
-        }
+        Self { origin, connect_timeout: Duration::from_secs(3), total_timeout: Duration::from_secs(5) }
     }
 }
 
-/// How a [`Forward`](super::Forward) behaves (spec 9.8).
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ForwardSettings {
-    /// How to speak to it; its `origins` are not looked at.
-    pub origin: OriginSettings,
-    /// The server that gets a copy.
-    pub destination: HostPort,
-    /// For resolving the name and connecting, default 3 s.
-    pub connect_timeout: Duration,
-    /// Wait before each further attempt, default 3 s, give or take a fifth.
-    pub retry: Duration,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{LoadOptions, MemorySources, load};
 
-impl ForwardSettings {
-    /// The documented defaults.
-    pub fn new(origin: OriginSettings, destination: HostPort) -> Self {
-        let three = Duration::from_secs(3);
-        // The destination is asked for the client's own vhost, whatever origins are asked for.
-        let origin = OriginSettings { vhost: "[vhost]".to_owned(), ..origin };
-        Self { origin, destination, connect_timeout: three, retry: three }
-    }
-
-    pub(super) fn as_push(&self) -> PushSettings {
-        let origins = vec![self.destination.clone()];
-        PushSettings {
-            connect_timeout: self.connect_timeout,
-            waits: vec![self.retry],
-            patience: Patience::Endless,
-            ..PushSettings::new(OriginSettings { origins, ..self.origin.clone() })
-        }
+    #[test]
+    fn settings_follow_the_configuration() {
+        let text = "listen 1935;
+            extension { max_message_bytes 1m; max_csids 9; }
+            vhost v {
+                chunk_size 4096; out_ack_size 100000;
+                cluster { mode remote; origin a b:19350; vhost o.[vhost]; }
+                extension { push_failover off; }
+            }";
+        let loaded =
+            load(&MemorySources::from([("a.conf", text)]), "a.conf", &LoadOptions::default()).unwrap();
+        let vhost = loaded.config.vhost("v").unwrap();
+        let own = Arc::new(OwnAddresses::default());
+        let settings = OriginSettings::of(&loaded.config, vhost, own);
+        assert_eq!(
+            settings.origins.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["a:1935", "b:19350"]
+        );
+        assert_eq!(settings.vhost, "o.[vhost]");
+        let connection = &settings.connection;
+        assert_eq!((connection.chunk_size, connection.window), (4096, 100_000));
+        assert_eq!((connection.limits.media_bytes_max, connection.limits.chunk_streams_max), (1 << 20, 9));
+        let push = PushSettings::of(vhost, settings);
+        assert!(matches!(push.patience, Patience::Publisher { failover: Failover::Off, .. }));
     }
 }
