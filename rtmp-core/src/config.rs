@@ -20,8 +20,10 @@ pub struct ConnectionConfig {
     pub timeouts: Timeouts,
     /// Chunk size we announce and use, default 60,000 as operators expect.
     pub chunk_size: u32,
-    /// Acknowledgement window we announce in bytes, default 2,500,000.
+    /// Acknowledgement window we announce in bytes, default 2,500,000; 0 announces none.
     pub window: u32,
+    /// Acknowledgement window of a peer that announces none, in bytes, default 2,500,000; 0 acknowledges nothing then.
+    pub peer_window: u32,
     /// Server: whether `onBWDone` follows the answer to `connect`. Default no; no measured client needs it.
     pub bandwidth_done: BandwidthDone,
     /// Server: whether the peer is a proxy that may name its client.
@@ -66,6 +68,7 @@ impl Default for ConnectionConfig {
             timeouts: Timeouts::default(),
             chunk_size: 60_000,
             window: 2_500_000,
+            peer_window: 2_500_000,
             bandwidth_done: BandwidthDone::default(),
             proxy_trust: ProxyTrust::default(),
             scheme: Scheme::default(),

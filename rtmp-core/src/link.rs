@@ -14,9 +14,6 @@ use crate::message::{Aggregate, BandwidthLimit, Command, Control, UserControl};
 use crate::stats::Stats;
 use crate::{Media, MediaKind};
 
-/// Acknowledgement window of a peer that announced none.
-const DEFAULT_WINDOW: u32 = 2_500_000;
-
 /// What a call of `handle_input` left behind.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use = "paused input must be offered again"]
@@ -43,7 +40,7 @@ pub(crate) struct Link {
     reply_bytes: usize,
     received: u32,
     acknowledged: u32,
-    peer_window: u32,
+    peer_window: Option<u32>,
     announced_window: Option<u32>,
     pings: Rate,
     commands: Rate,
@@ -65,7 +62,7 @@ impl Link {
             reply_bytes: 0,
             received: 0,
             acknowledged: 0,
-            peer_window: DEFAULT_WINDOW,
+            peer_window: None,
             announced_window: None,
             pings: Rate::new(limits.pings_per_second, limits.pings_per_second, now),
             commands: Rate::new(limits.commands_per_second, limits.commands_burst, now),
@@ -109,7 +106,11 @@ impl Link {
 
     /// Sends an acknowledgement when half of the peer's window has arrived since the last one.
     pub(crate) fn acknowledge(&mut self) {
-        let window = self.peer_window.max(self.config.limits.window_min);
+        let window = self.peer_window.unwrap_or(self.config.peer_window);
+        if window == 0 && self.peer_window.is_none() {
+            return;
+        }
+        let window = window.max(self.config.limits.window_min);
         if self.received.wrapping_sub(self.acknowledged) >= window / 2 {
             self.acknowledged = self.received;
             self.stats.acknowledgements_sent += 1;
@@ -165,7 +166,7 @@ impl Link {
     ) -> Result<Option<UserControl>, ConnectionError> {
         match control {
             Control::Acknowledgement(_) => self.stats.acknowledgements_received += 1,
-            Control::WindowAckSize(window) => self.peer_window = window,
+            Control::WindowAckSize(window) => self.peer_window = Some(window),
             Control::SetPeerBandwidth { window, .. } => {
                 if self.announced_window != Some(window) {
                     self.send_control(&Control::WindowAckSize(window));
@@ -227,10 +228,27 @@ impl Link {
 
     /// Announces our window, its limit and our chunk size, before any longer reply (spec 3.7 and 7.1).
     pub(crate) fn announce(&mut self) {
-        let (window, size) = (self.config.window, self.config.chunk_size);
-        self.send_control(&Control::WindowAckSize(window));
-        self.send_control(&Control::SetPeerBandwidth { window, limit: BandwidthLimit::Dynamic });
-        self.send_control(&Control::SetChunkSize(size.clamp(1, crate::chunk::CHUNK_SIZE_MAX)));
+        let window = self.config.window;
+        if window > 0 {
+            self.send_control(&Control::WindowAckSize(window));
+            self.send_control(&Control::SetPeerBandwidth { window, limit: BandwidthLimit::Dynamic });
+        }
+        self.send_control(&Control::SetChunkSize(self.chunk_size()));
+    }
+
+    /// Announces our chunk size when it is another one than the peer knows.
+    pub(crate) fn announce_chunk_size_change(&mut self) {
+        if self.chunk_size() != self.writer.chunk_size() {
+            self.send_control(&Control::SetChunkSize(self.chunk_size()));
+        }
+    }
+
+    pub(crate) fn announced_chunk_size(&self) -> u32 {
+        self.writer.chunk_size()
+    }
+
+    fn chunk_size(&self) -> u32 {
+        self.config.chunk_size.clamp(1, crate::chunk::CHUNK_SIZE_MAX)
     }
 
     pub(crate) fn send_ping(&mut self, now: Instant) {

@@ -42,6 +42,26 @@ fn connect_is_answered_in_the_order_encoders_need() {
 }
 
 #[test]
+fn settings_that_become_known_later_are_announced() {
+    let mut config = ConnectionConfig::default();
+    config.window = 0;
+    let mut peer = Peer::greeted(config.clone());
+    peer.call(connect(), 0);
+    let ServerEvent::ConnectRequested { request, .. } = peer.event() else { panic!("connect") };
+    peer.server.configure(Arc::new(config.clone()));
+    peer.server.accept(peer.now, request).expect("open request");
+    assert_eq!(
+        peer.answers(),
+        ["SetChunkSize(60000)", "_result NetConnection.Connect.Success"],
+        "no window is announced, the chunk size once"
+    );
+    config.chunk_size = 4096;
+    peer.server.configure(Arc::new(config.clone()));
+    peer.server.configure(Arc::new(config));
+    assert_eq!(peer.answers(), ["SetChunkSize(4096)"]);
+}
+
+#[test]
 fn a_missing_tc_url_is_made_from_the_app() {
     let mut peer = Peer::greeted(ConnectionConfig::default());
     let mut command = Command::new("connect", 1.0);

@@ -143,6 +143,11 @@ impl ClientConnection {
         &mut self.link.outgoing
     }
 
+    /// Private bytes that wait to be sent.
+    pub fn pending_bytes(&self) -> usize {
+        self.link.outgoing.len()
+    }
+
     /// Counters so far.
     pub fn stats(&self) -> Stats {
         self.link.stats
@@ -328,7 +333,9 @@ impl ClientConnection {
         connect.object = Value::Object(properties);
         connect.arguments.clone_from(&self.target.arguments);
         self.link.send_command(&connect, 0)?;
-        self.link.send_control(&Control::WindowAckSize(self.link.config.window));
+        if self.link.config.window > 0 {
+            self.link.send_control(&Control::WindowAckSize(self.link.config.window));
+        }
         Ok(())
     }
 

@@ -180,6 +180,11 @@ impl ServerConnection {
         &mut self.link.outgoing
     }
 
+    /// Private bytes that wait to be sent.
+    pub fn pending_bytes(&self) -> usize {
+        self.link.outgoing.len()
+    }
+
     /// Counters so far.
     pub fn stats(&self) -> Stats {
         self.link.stats
@@ -197,6 +202,20 @@ impl ServerConnection {
             Phase::Playing(play) => Some(play.msid),
             _ => None,
         }
+    }
+
+    /// Uses other settings from now on, because it has become known what the peer wants: a changed chunk size is
+    /// announced at once, bounds and times count from the next thing they concern.
+    pub fn configure(&mut self, config: Arc<ConnectionConfig>) {
+        self.link.config = config;
+        if self.is_open() {
+            self.link.announce_chunk_size_change();
+        }
+    }
+
+    /// The chunk size the peer was told, 128 before that.
+    pub fn chunk_size(&self) -> u32 {
+        self.link.announced_chunk_size()
     }
 
     /// Sends one message to a viewer. Nothing is written while the viewer pauses or does not want the kind. A viewer
