@@ -1,22 +1,44 @@
-//! The configuration of an SRS-compatible RTMP edge, without any I/O.
-//!
-//! You bring the text of the files and the environment, you get a typed [`config::EdgeConfig`] with warnings, or all
-//! the errors at once, each with file, line, column and the nearest known name:
+//! An SRS-compatible RTMP edge: it relays live streams, pulls what viewers ask for from origins, pushes what publishers
+//! bring to them, and reads the configuration files operators have.
 //!
 //! ```text
-//!   files ──Sources──▶ lexer ▶ tree ▶ old forms ▶ environment ▶ checks ▶ EdgeConfig + warnings
-//!                        ╰────────┴───────┴────────────┴──────────┴────▶ ConfigError: every Diagnostic
-//!
-//!   difference(running, new) ─────▶ what a reload changes, what needs a restart, what is refused
+//!   publisher ─▶ edge::Edge (home shard) ─▶ hub::Ingest ─segments─▶ hub::Hub ─▶ viewers here
+//!   origin ────▶ upstream::Pull ───────────────┘              └──▶ other shards ─▶ hub::Hub ─▶ viewers there
+//!                                                             └──▶ upstream::Push ─▶ origin
 //! ```
 //!
-//! The crate opens no files and reads no environment of its own.
+//! Everything but [`tokio`](crate::tokio) is a machine without I/O: you bring bytes, connections and the time, you get
+//! bytes, wishes and events. No part opens a socket or a file, starts a thread, reads a clock or the environment, or
+//! draws random numbers of its own.
 //!
-//! # What is not here yet
+//! | module | for |
+//! |---|---|
+//! | [`config`] | SRS configuration files: parser, diagnostics, typed model, reload difference |
+//! | [`edge`] | one shard: connections, questions to the owner, routing, numbers, reload, stop |
+//! | [`hub`] | one stream: caches, timestamps, queues of viewers; bytes written once for all |
+//! | [`upstream`] | connections to origins: choice, failover, back-off, redirects |
+//! | [`admission`] | limits of connections, web pages, addresses over HTTP |
+//! | `tokio` (feature `tokio`) | the driver: threads, sockets, names, an async face |
 //!
-//! This version reads, checks, explains and compares configurations. **It does not relay**: there is no stream hub, no
-//! pull from origins and no push to them; those parts will use the model of this version. A directive that only those
-//! parts need is parsed and checked today and has a typed field.
+//! # A relay in a few lines
+//!
+//! With the feature `tokio`; `examples/relay.rs` is this with arguments:
+//!
+//! ```
+//! # #[cfg(feature = "tokio")]
+//! # async fn relay() -> Result<(), edge_cluster::tokio::ServeError> {
+//! use edge_cluster::{EdgeConfig, tokio::Edge};
+//!
+//! let config = EdgeConfig::builder().origin("origin.example:1935").build()?;
+//! Edge::bind("[::]:1935", config).await?.run_until(std::future::pending::<()>()).await
+//! # }
+//! ```
+//!
+//! Programs that publish, pull, record or look into a connection need no edge: see the examples of `rtmp-core`.
+//!
+//! # Not implemented
+//!
+//! RTMPS, pulling over HTTP-FLV, HLS and WebRTC; `SO_REUSEPORT`.
 //!
 //! # Reading a configuration
 //!
@@ -50,16 +72,22 @@
 //!
 //! # Trust
 //!
-//! Whoever writes the configuration runs the server, but files come from templates and containers too: no input
-//! panics, recursion has a depth, and sizes and counts are bounded by [`config::ConfigLimits`].
+//! Clients and origins are hostile until shown otherwise: names are bounded, every queue and table has a limit, and an
+//! error ends one connection and nobody else's. Whoever writes the configuration runs the server, but files come from
+//! templates and containers too: no input panics, recursion has a depth, and sizes and counts are bounded by
+//! [`config::ConfigLimits`].
 #![forbid(unsafe_code)]
 
+pub mod admission;
 pub mod config;
 mod conn;
 pub mod edge;
 pub mod hub;
 mod key;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 pub mod upstream;
 
+pub use config::EdgeConfig;
 pub use conn::{ConnId, ShardId};
 pub use key::StreamKey;

@@ -22,6 +22,7 @@
 mod address;
 mod build;
 mod build_vhost;
+mod builder;
 mod diagnostic;
 mod difference;
 mod environment;
@@ -38,6 +39,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use address::{Endpoint, EndpointError, HostPort, HostPortError, Network, NetworkError, RTMP_PORT};
+pub use builder::EdgeConfigBuilder;
 pub use diagnostic::{ConfigError, Diagnostic, Location, Severity};
 pub use difference::{Change, Difference, ReloadError, difference};
 pub use limits::ConfigLimits;

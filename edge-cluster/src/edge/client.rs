@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rtmp_core::PublishStyle;
+use rtmp_core::amf::amf0::Value;
 
 use crate::config::Operation;
 use crate::conn::ConnId;
@@ -70,7 +71,7 @@ impl fmt::Display for ClientKind {
 
 /// A client whose stream is known: after `publish`, `play`, or a request over HTTP (spec 8). Made once per request and
 /// shared by everything that speaks of it.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ClientInfo {
     /// The connection.
@@ -91,6 +92,8 @@ pub struct ClientInfo {
     pub page_url: Arc<str>,
     /// The player's own URL; empty when it did not say.
     pub swf_url: Arc<str>,
+    /// Values behind the properties of `connect`; clusters put tokens there.
+    pub arguments: Arc<[Value]>,
     /// `vid-` and seven characters, the same for all clients of the stream while the process runs.
     pub stream_id: Arc<str>,
 }

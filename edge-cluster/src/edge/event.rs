@@ -9,6 +9,7 @@ use rtmp_core::ConnectionError;
 
 use super::client::ClientInfo;
 use super::refusal::Refusal;
+use crate::config::HostPort;
 use crate::conn::ConnId;
 use crate::key::StreamKey;
 
@@ -143,7 +144,7 @@ pub enum Event {
         /// Our connection to it.
         conn: ConnId,
         /// Where to.
-        target: crate::config::HostPort,
+        target: HostPort,
     },
     /// An upstream server delivers, or takes, the stream.
     UpstreamBegan {
@@ -162,6 +163,37 @@ pub enum Event {
         key: StreamKey,
         /// Why, for people.
         reason: String,
+    },
+    /// An attempt to reach an upstream server came to nothing; another one follows.
+    UpstreamFailed {
+        /// What for.
+        kind: UpstreamKind,
+        /// The stream.
+        key: StreamKey,
+        /// The server.
+        target: HostPort,
+        /// Why, for people.
+        reason: String,
+    },
+    /// All upstream servers have failed in turn; the next attempt comes after a wait.
+    UpstreamWaits {
+        /// What for.
+        kind: UpstreamKind,
+        /// The stream.
+        key: StreamKey,
+        /// How long.
+        wait: Duration,
+    },
+    /// An upstream server sends us on.
+    UpstreamRedirected {
+        /// What for.
+        kind: UpstreamKind,
+        /// The stream.
+        key: StreamKey,
+        /// The server that did.
+        from: HostPort,
+        /// Where to.
+        to: HostPort,
     },
     /// The stream has a source (again): viewers get media.
     StreamBegan {

@@ -1,9 +1,15 @@
 //! What an owner may choose beside the configuration.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use rtmp_core::amf::Object;
+use rtmp_core::amf::amf0::Value;
+
+use crate::upstream::OwnAddresses;
+
 /// Settings of a shard that are not part of the configuration language.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct EdgeOptions {
     /// Whether the owner is asked about every connect, publish and play, whatever the configuration says of hooks.
@@ -20,9 +26,11 @@ pub struct EdgeOptions {
     pub waiting_pulls_per_ip_max: usize,
     /// Time after which a draining shard closes connections that are still open. Default 60 s (spec 14.2).
     pub drain_limit: Duration,
-    /// Bytes of media held on one shard at most, beyond which the streams with the largest queues are cut first.
-    /// Default 1 GiB (spec 14.4).
-    pub media_bytes_max: u64,
+    /// Our own listeners: a stream is never pulled from there.
+    pub own: Arc<OwnAddresses>,
+    /// Values that tell origins who connects, where the vhost says `debug_srs_upnode on`, see
+    /// [`identity`](crate::upstream::identity). Default none.
+    pub identity: Option<Object<Value>>,
 }
 
 impl Default for EdgeOptions {
@@ -34,7 +42,8 @@ impl Default for EdgeOptions {
             waiting_pulls_max: 1024,
             waiting_pulls_per_ip_max: 64,
             drain_limit: Duration::from_secs(60),
-            media_bytes_max: 1 << 30,
+            own: Arc::default(),
+            identity: None,
         }
     }
 }

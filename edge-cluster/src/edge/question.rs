@@ -3,10 +3,22 @@
 use std::sync::Arc;
 
 use super::client::ClientInfo;
+use crate::conn::ShardId;
 
 /// Names a question until it is answered.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct QuestionId(pub(crate) u64);
+pub struct QuestionId(u64);
+
+impl QuestionId {
+    pub(super) const fn new(shard: ShardId, number: u64) -> Self {
+        Self(((shard.0 as u64) << 48) | (number & ((1 << 48) - 1)))
+    }
+
+    /// The shard that asks, and gets the answer.
+    pub const fn shard(self) -> ShardId {
+        ShardId((self.0 >> 48) as u16)
+    }
+}
 
 /// At which point a client is asked about (spec 4.2, 8).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

@@ -96,6 +96,10 @@ impl<E> Caller<E> {
         self.line.private()
     }
 
+    pub(super) fn pending_bytes(&self) -> usize {
+        self.line.connection().map_or(0, ClientConnection::pending_bytes)
+    }
+
     pub(super) fn connection_mut(&mut self) -> Option<&mut ClientConnection> {
         self.line.connection_mut()
     }

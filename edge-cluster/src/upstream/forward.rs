@@ -48,6 +48,11 @@ impl Forward {
         self.0.private()
     }
 
+    /// As [`Push::pending_bytes`].
+    pub fn pending_bytes(&self) -> usize {
+        self.0.pending_bytes()
+    }
+
     /// As [`Push::send_media`].
     ///
     /// # Errors

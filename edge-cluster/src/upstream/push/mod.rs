@@ -131,6 +131,11 @@ impl Push {
         self.caller.private()
     }
 
+    /// Private bytes that wait to be sent.
+    pub fn pending_bytes(&self) -> usize {
+        self.caller.pending_bytes()
+    }
+
     /// Writes one message into the private bytes: metadata and headers at a [`Join`](PushEvent::Join), or all of a stream
     /// that is not sent from shared segments. Metadata is told as encoders do, with `@setDataFrame` in front.
     ///

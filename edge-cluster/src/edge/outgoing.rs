@@ -1,0 +1,163 @@
+//! What a connection has to send.
+
+use std::io::IoSlice;
+use std::time::Instant;
+
+use bytes::{Buf, BytesMut};
+use rtmp_core::MediaKind;
+use rtmp_core::flv::{self, Content};
+use rtmp_core::segment::{Outgoing, Ring};
+
+use super::session::{FlvBody, Session, Stage, Wire};
+use super::streams::Stream;
+use super::upstream::{Owner, Upstream};
+use super::{Conn, Edge};
+use crate::conn::ConnId;
+
+/// Bytes that wait to be sent on one connection: those for it alone, and its part of the shared segments. Write
+/// [`chunks_vectored`](Buf::chunks_vectored) to the socket, then [`advance`](Buf::advance) by what it took.
+///
+/// [`remaining`](Buf::remaining) does not look far ahead and is 0 only when nothing is left: ask again after each write.
+#[derive(Debug)]
+pub struct EdgeOutgoing<'a> {
+    pub(super) bytes: Bytes<'a>,
+    /// Counters of bytes sent: of the connection, of its stream, of the shard.
+    pub(super) counters: [Option<&'a mut u64>; 3],
+}
+
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "made for each write, on the stack")]
+pub(super) enum Bytes<'a> {
+    Private(&'a mut BytesMut),
+    Shared(Outgoing<'a, Ring>),
+}
+
+impl Buf for EdgeOutgoing<'_> {
+    fn remaining(&self) -> usize {
+        match &self.bytes {
+            Bytes::Private(bytes) => bytes.len(),
+            Bytes::Shared(outgoing) => outgoing.remaining(),
+        }
+    }
+
+    fn chunk(&self) -> &[u8] {
+        match &self.bytes {
+            Bytes::Private(bytes) => bytes,
+            Bytes::Shared(outgoing) => outgoing.chunk(),
+        }
+    }
+
+    fn chunks_vectored<'b>(&'b self, slices: &mut [IoSlice<'b>]) -> usize {
+        match &self.bytes {
+            Bytes::Private(bytes) => bytes.chunks_vectored(slices),
+            Bytes::Shared(outgoing) => outgoing.chunks_vectored(slices),
+        }
+    }
+
+    /// # Panics
+    ///
+    /// When `count` is more than [`remaining`](Buf::remaining), as the trait asks.
+    fn advance(&mut self, count: usize) {
+        match &mut self.bytes {
+            Bytes::Private(bytes) => {
+                bytes.advance(count);
+                if bytes.is_empty() {
+                    // A viewer lives for hours and says little: it does not keep a buffer.
+                    **bytes = BytesMut::new();
+                }
+            }
+            Bytes::Shared(outgoing) => outgoing.advance(count),
+        }
+        for counter in self.counters.iter_mut().flatten() {
+            **counter += count as u64;
+        }
+    }
+}
+
+impl Edge {
+    /// What waits to be sent on a connection; `None` when it is not known (any more).
+    pub fn outgoing(&mut self, now: Instant, conn: ConnId) -> Option<EdgeOutgoing<'_>> {
+        let all = &mut self.totals.sent_bytes;
+        match self.conns.get_mut(&conn)? {
+            Conn::Session(session) => {
+                let stream = match session.stage {
+                    Stage::Playing(id) => self.streams.get_mut(id),
+                    _ => None,
+                };
+                let Session { wire, meter, .. } = &mut **session;
+                let Some(stream) = stream else {
+                    let bytes = Bytes::Private(wire.private());
+                    return Some(EdgeOutgoing { bytes, counters: [Some(&mut meter.sent), Some(all), None] });
+                };
+                if let Wire::Flv(body) = wire {
+                    begin_flv(body, conn, stream);
+                }
+                stream.hub.prepare(now, conn, wire);
+                let private = wire.private();
+                if private.is_empty() {
+                    // A viewer lives for hours and says little: it does not keep a buffer.
+                    *private = BytesMut::new();
+                }
+                let bytes = Bytes::Shared(stream.hub.outgoing(conn, private)?);
+                let counters = [Some(&mut meter.sent), Some(all), Some(&mut stream.meter.sent)];
+                Some(EdgeOutgoing { bytes, counters })
+            }
+            Conn::Upstream(upstream) => {
+                let Upstream { owner, meter, farewell, .. } = &mut **upstream;
+                let counters = [Some(&mut meter.sent), Some(all), None];
+                if let Some(farewell) = farewell {
+                    return Some(EdgeOutgoing { bytes: Bytes::Private(farewell), counters });
+                }
+                match *owner {
+                    Owner::Probe(client) => {
+                        let bytes = Bytes::Private(self.probes.get_mut(&client)?.private());
+                        Some(EdgeOutgoing { bytes, counters })
+                    }
+                    Owner::Outlet(id, number) => {
+                        let stream = self.streams.get_mut(id)?;
+                        let outlet = stream.home.as_mut()?.outlets.get_mut(&number)?;
+                        stream.hub.prepare(now, conn, &mut outlet.machine);
+                        // Before the origin has accepted, it gets commands only.
+                        let bytes = match stream.hub.is_viewer(conn) {
+                            true => Bytes::Shared(stream.hub.outgoing(conn, outlet.machine.private())?),
+                            false => Bytes::Private(outlet.machine.private()),
+                        };
+                        Some(EdgeOutgoing { bytes, counters })
+                    }
+                    Owner::Pull(id) => {
+                        let run = self.streams.get_mut(id)?.home.as_mut()?.pull.as_mut()?;
+                        Some(EdgeOutgoing { bytes: Bytes::Private(run.pull.private()), counters })
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Puts the file header in front of a body, once it is known what the stream consists of (spec 12).
+fn begin_flv(body: &mut FlvBody, conn: ConnId, stream: &mut Stream) {
+    if body.has_header {
+        return;
+    }
+    let Some(content) = stream.hub.content() else { return };
+    body.has_header = true;
+    let Some(remux) = stream.vhost.http_remux.as_ref() else {
+        body.private.extend_from_slice(&flv::header(content));
+        return;
+    };
+    let guessed = |is_there: bool| is_there || !remux.guess_has_av;
+    let audio = remux.has_audio && guessed(content != Content::Video);
+    let video = remux.has_video && guessed(content != Content::Audio);
+    let content = match (audio, video) {
+        (true, false) => Content::Audio,
+        (false, true) => Content::Video,
+        _ => Content::AudioVideo,
+    };
+    body.private.extend_from_slice(&flv::header(content));
+    let kinds = [(MediaKind::Audio, audio, remux.has_audio), (MediaKind::Video, video, remux.has_video)];
+    for (kind, announced, wanted) in kinds {
+        if !wanted || (!announced && remux.drop_if_not_match) {
+            stream.hub.receive(conn, kind, false);
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! What clients ask for: names are taken apart, the vhost is found, the checks begin.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use rtmp_core::message::{Connect, Status, status::code};
+use rtmp_core::{PublishStyle, RequestId, StreamUrl};
+
+use super::Edge;
+use super::client::{ClientInfo, ClientKind};
+use super::event::Event;
+use super::ids::vid;
+use super::io::{FlvRequest, MovedConnection, Output};
+use super::question::QuestionKind;
+use super::refusal::Refusal;
+use super::session::{Asked, ConnectFacts, Deciding, FlvBody, Stage, Step, Wire};
+use super::vhosts::Vhost;
+use super::{Conn, TimerKey};
+use crate::admission::match_mount;
+use crate::conn::ConnId;
+use crate::key::StreamKey;
+
+impl Edge {
+    pub(super) fn on_connect_requested(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        request: RequestId,
+        connect: &Connect,
+    ) {
+        let Some(session) = self.session(conn) else { return };
+        session.connect = ConnectFacts::of(connect);
+        let tc_url = Arc::clone(&session.connect.tc_url);
+        let url = match StreamUrl::parse(&tc_url, "") {
+            Ok(url) => url,
+            Err(error) => return self.refuse(now, conn, Some(Asked::Connect(request)), Refusal::Url(error)),
+        };
+        if self.draining.is_some() {
+            return self.refuse(now, conn, Some(Asked::Connect(request)), Refusal::Draining);
+        }
+        let Some(vhost) = self.vhosts.find(&url.vhost).cloned() else {
+            if url.vhost != url.host {
+                let refusal = Refusal::Vhost(url.vhost.into());
+                return self.refuse(now, conn, Some(Asked::Connect(request)), refusal);
+            }
+            // The stream's name may still name a vhost that is served.
+            return self.accept_connect(now, conn, request);
+        };
+        if let Some(rtmp) = self.session(conn).and_then(|session| session.rtmp()) {
+            rtmp.configure(Arc::clone(&vhost.connection));
+        }
+        if !vhost.extension.connect_hook_early || !self.asks(&vhost, QuestionKind::Connect) {
+            return self.accept_connect(now, conn, request);
+        }
+        let Some(client) = self.describe(conn, &vhost, &url, ClientKind::RtmpPlay) else { return };
+        self.decide(now, conn, Asked::Connect(request), client, vhost, Step::OnConnect);
+    }
+
+    pub(super) fn accept_connect(&mut self, now: Instant, conn: ConnId, request: RequestId) {
+        if let Some(session) = self.session(conn) {
+            session.stage = Stage::Idle;
+            if let Some(rtmp) = session.rtmp() {
+                // It is open: the request was just made, or was waiting.
+                let _ = rtmp.accept(now, request);
+            }
+        }
+    }
+
+    pub(super) fn on_publish_requested(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        request: RequestId,
+        name: &str,
+        style: PublishStyle,
+    ) {
+        let asked = Asked::Publish(request);
+        let Some((client, vhost)) = self.identify(now, conn, asked, name, style.into()) else { return };
+        let home = client.key.home(self.shards);
+        self.decide(now, conn, asked, client, vhost, Step::ReferAll);
+        if home != self.shard
+            && self.session(conn).is_some_and(|session| matches!(session.stage, Stage::Deciding(_)))
+            && let Some(Conn::Session(session)) = self.conns.remove(&conn)
+        {
+            self.timers.remove(TimerKey::Conn(conn));
+            let state = Box::new(MovedConnection { session });
+            self.outputs.push_back(Output::Move { conn, to: home, state });
+            return;
+        }
+        self.advance(now, conn);
+    }
+
+    pub(super) fn on_play_requested(&mut self, now: Instant, conn: ConnId, request: RequestId, name: &str) {
+        let asked = Asked::Play(request);
+        let Some((client, vhost)) = self.identify(now, conn, asked, name, ClientKind::RtmpPlay) else {
+            return;
+        };
+        self.decide(now, conn, asked, client, vhost, Step::ReferAll);
+        self.advance(now, conn);
+    }
+
+    /// Finds out who wants which stream, or refuses.
+    fn identify(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        asked: Asked,
+        name: &str,
+        kind: ClientKind,
+    ) -> Option<(Arc<ClientInfo>, Arc<Vhost>)> {
+        let tc_url = Arc::clone(&self.session(conn)?.connect.tc_url);
+        let refusal = match StreamUrl::parse(&tc_url, name) {
+            Err(error) => Refusal::Url(error),
+            Ok(url) => match self.vhosts.find(&url.vhost).cloned() {
+                None => Refusal::Vhost(url.vhost.into()),
+                Some(vhost) => {
+                    let client = self.describe(conn, &vhost, &url, kind)?;
+                    self.event(Event::Identified { client: Arc::clone(&client) });
+                    if self.draining.is_none() {
+                        return Some((client, vhost));
+                    }
+                    Refusal::Draining
+                }
+            },
+        };
+        self.refuse(now, conn, Some(asked), refusal);
+        None
+    }
+
+    /// Writes down who the client is.
+    fn describe(
+        &mut self,
+        conn: ConnId,
+        vhost: &Vhost,
+        url: &StreamUrl,
+        kind: ClientKind,
+    ) -> Option<Arc<ClientInfo>> {
+        let seed = self.seed;
+        let session = self.session(conn)?;
+        let key = StreamKey::new(Arc::clone(&vhost.name), url.app.as_str(), url.stream_name());
+        let client = Arc::new(ClientInfo {
+            conn,
+            client_id: Arc::clone(&session.client_id),
+            peer: session.peer,
+            kind,
+            stream_id: vid(seed, key.to_string().as_bytes()),
+            key,
+            param: url.param.as_str().into(),
+            tc_url: Arc::clone(&session.connect.tc_url),
+            page_url: Arc::clone(&session.connect.page_url),
+            swf_url: Arc::clone(&session.connect.swf_url),
+            arguments: Arc::clone(&session.connect.arguments),
+        });
+        session.client = Some(Arc::clone(&client));
+        Some(client)
+    }
+
+    /// Puts a request in front of the checks.
+    fn decide(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        request: Asked,
+        client: Arc<ClientInfo>,
+        vhost: Arc<Vhost>,
+        step: Step,
+    ) {
+        let Some(session) = self.session(conn) else { return };
+        let deciding = Deciding { request, client, vhost, step, waits_for: None, deadline: None };
+        session.stage = Stage::Deciding(Box::new(deciding));
+        if let Asked::Connect(_) = request {
+            self.advance(now, conn);
+        }
+    }
+
+    pub(super) fn on_open_flv(&mut self, now: Instant, conn: ConnId, request: &FlvRequest) {
+        self.open_session(now, conn, request.peer, Wire::Flv(FlvBody::default()));
+        let host = match request.host.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+            _ => &request.host,
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let query = match request.query.as_str() {
+            "" => String::new(),
+            query => format!("?{query}"),
+        };
+        // The rules of RTMP names: a parameter names the vhost, else the host does.
+        let base = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        let parsed = StreamUrl::parse(&format!("rtmp://{base}/{query}"), "");
+        if let Some(session) = self.session(conn) {
+            session.connect.page_url = request.page_url.as_str().into();
+            session.connect.tc_url = format!("http://{base}{query}").into();
+        }
+        let refusal = match parsed {
+            Err(error) => Refusal::Url(error),
+            Ok(_) if self.draining.is_some() => Refusal::Draining,
+            Ok(mut url) => match self.mounted(&url.vhost, &request.path) {
+                None => Refusal::Mount,
+                Some((vhost, app, stream)) => {
+                    (url.app, url.stream) = (app, stream);
+                    if url.app.is_empty() {
+                        url.app = rtmp_core::DEFAULT_APP.to_owned();
+                    }
+                    let tc_url = format!("http://{base}/{}{query}", url.app);
+                    if let Some(session) = self.session(conn) {
+                        session.connect.tc_url = tc_url.into();
+                        session.connect.app = url.app.as_str().into();
+                    }
+                    let Some(client) = self.describe(conn, &vhost, &url, ClientKind::FlvPlay) else { return };
+                    self.event(Event::Identified { client: Arc::clone(&client) });
+                    self.decide(now, conn, Asked::Flv, client, vhost, Step::ReferAll);
+                    self.advance(now, conn);
+                    return self.settle(now, conn);
+                }
+            },
+        };
+        self.refuse(now, conn, Some(Asked::Flv), refusal);
+    }
+
+    /// The vhost, app and stream a path names, when the vhost offers streams over HTTP.
+    fn mounted(&self, host: &str, path: &str) -> Option<(Arc<Vhost>, String, String)> {
+        let vhost = self.vhosts.find(host)?;
+        let remux = vhost.http_remux.as_ref()?;
+        let mounted = match_mount(&remux.mount, host, path)?;
+        Some((Arc::clone(vhost), mounted.app, mounted.stream))
+    }
+
+    /// The status for a refused `connect`.
+    pub(super) fn connect_status(refusal: &Refusal) -> Status {
+        Status::error(code::CONNECT_REJECTED, refusal.to_string())
+    }
+}

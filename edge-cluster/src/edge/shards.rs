@@ -1,0 +1,216 @@
+//! Streams that have viewers on other shards than their home.
+//!
+//! ```text
+//!   shard with viewers                         home of the stream
+//!   ───────────────────                        ──────────────────
+//!   first viewer ───────── Subscribe ────────▶ begins a pull, when nothing else is the source
+//!                ◀──────── Update ──────────── the source and the latest GOP, then everything as it comes
+//!                ───────── Credit ───────────▶ at most 1,024 segments or 32 MiB are under way; beyond, segments are
+//!                                              left out until the next key frame
+//!   last viewer  ───────── Unsubscribe ──────▶ lingers
+//! ```
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Edge;
+use super::client::ClientInfo;
+use super::io::Output;
+use super::peer::PeerMessage;
+use super::refusal::Refusal;
+use super::streams::{Stream, StreamId};
+use crate::conn::ShardId;
+use crate::hub::{StreamSegment, Update};
+use crate::key::StreamKey;
+
+/// Segments under way to one subscriber.
+const SEGMENTS_MAX: u32 = 1024;
+/// Their bytes.
+const BYTES_MAX: u64 = 32 << 20;
+/// A subscriber gives credit after so many segments,
+const CREDIT_SEGMENTS: u32 = 32;
+/// or so many bytes.
+const CREDIT_BYTES: u64 = 1 << 20;
+
+/// A shard that has viewers of a stream whose home is here.
+#[derive(Debug)]
+pub(super) struct Subscriber {
+    number: u64,
+    segments: u32,
+    bytes: u64,
+    /// Segments were left out: it goes on at a key frame.
+    behind: bool,
+    /// There are key frames to wait for.
+    sees_video: bool,
+}
+
+/// The subscription of a stream whose home is elsewhere.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    number: u64,
+    /// Taken, but not told yet.
+    segments: u32,
+    bytes: u64,
+}
+
+impl Subscriber {
+    fn has_room(&self) -> bool {
+        self.segments < SEGMENTS_MAX && self.bytes < BYTES_MAX
+    }
+
+    /// Whether this segment is for it.
+    fn takes(&mut self, segment: &StreamSegment) -> bool {
+        let chunks = &segment.chunks;
+        self.sees_video |= chunks.starts_with_key();
+        let joins = chunks.starts_with_key() || !self.sees_video;
+        if !self.has_room() || (self.behind && !joins) {
+            self.behind = true;
+            return false;
+        }
+        self.behind = false;
+        self.segments += 1;
+        self.bytes += segment.chunks.wire().len() as u64;
+        true
+    }
+}
+
+impl Edge {
+    pub(super) fn on_peer(&mut self, now: Instant, from: ShardId, message: PeerMessage) {
+        match message {
+            PeerMessage::Subscribe { number, client } => self.on_subscribe(now, from, number, &client),
+            PeerMessage::Unsubscribe { key, number } => self.on_unsubscribe(now, from, &key, number),
+            PeerMessage::Update { key, number, update } => self.on_update(now, &key, number, &update),
+            PeerMessage::Credit { key, number, segments, bytes } => {
+                if let Some(subscriber) = self.subscriber(&key, from, number) {
+                    subscriber.segments = subscriber.segments.saturating_sub(segments);
+                    subscriber.bytes = subscriber.bytes.saturating_sub(bytes);
+                }
+            }
+            PeerMessage::Refused { key, number, refusal } => {
+                let Some(id) = self.subscribed(&key, number) else { return };
+                let viewers = self.streams.get(id).map(|stream| stream.viewers.clone());
+                for conn in viewers.into_iter().flatten() {
+                    self.end_viewer(now, conn, refusal.clone());
+                }
+            }
+        }
+    }
+
+    /// Asks the home of a stream for it, once.
+    pub(super) fn subscribe(&mut self, id: StreamId, client: &Arc<ClientInfo>) {
+        let number = self.subscriptions;
+        let (shards, Some(stream)) = (self.shards, self.streams.get_mut(id)) else { return };
+        if stream.home.is_some() || stream.subscription.is_some() {
+            return;
+        }
+        stream.subscription = Some(Subscription { number, segments: 0, bytes: 0 });
+        let to = stream.key.home(shards);
+        self.subscriptions += 1;
+        let message = PeerMessage::Subscribe { number, client: Arc::clone(client) };
+        self.outputs.push_back(Output::Peer { to, message });
+    }
+
+    pub(super) fn unsubscribe(&mut self, id: StreamId) {
+        let (shards, Some(stream)) = (self.shards, self.streams.get_mut(id)) else { return };
+        let Some(subscription) = stream.subscription.take() else { return };
+        let (to, key) = (stream.key.home(shards), stream.key.clone());
+        let message = PeerMessage::Unsubscribe { key, number: subscription.number };
+        self.outputs.push_back(Output::Peer { to, message });
+    }
+
+    fn on_subscribe(&mut self, now: Instant, from: ShardId, number: u64, client: &Arc<ClientInfo>) {
+        let key = client.key.clone();
+        let refused = |refusal| PeerMessage::Refused { key: key.clone(), number, refusal };
+        let known = self.streams.find(&key).and_then(|id| self.streams.get(id));
+        let vhost = match known {
+            Some(stream) => Some(Arc::clone(&stream.vhost)),
+            None => self.vhosts.named(&key.vhost).cloned(),
+        };
+        let Some(vhost) = vhost else {
+            let message = refused(Refusal::VhostRemoved(Arc::clone(&key.vhost)));
+            return self.outputs.push_back(Output::Peer { to: from, message });
+        };
+        let id = self.streams.open(now, client, &vhost, (self.shard, self.shards));
+        if let Err(refusal) = self.want_pull(now, id, client) {
+            self.outputs.push_back(Output::Peer { to: from, message: refused(refusal) });
+            return self.review_stream(now, id);
+        }
+        let mut subscriber = Subscriber { number, segments: 0, bytes: 0, behind: false, sees_video: false };
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        let hub = &stream.hub;
+        let from_key = hub.newest_key().unwrap_or_else(|| hub.end())..hub.end();
+        let segments = from_key.filter_map(|number| hub.segment(number)).map(Arc::clone);
+        for update in hub.opening().into_iter().chain(segments.map(Update::Segment)) {
+            if let Update::Segment(segment) = &update
+                && !subscriber.takes(segment)
+            {
+                break;
+            }
+            let message = PeerMessage::Update { key: key.clone(), number, update };
+            self.outputs.push_back(Output::Peer { to: from, message });
+        }
+        if let Some(home) = stream.home.as_mut() {
+            home.subscribers.insert(from, subscriber);
+        }
+        self.review_stream(now, id);
+    }
+
+    fn on_unsubscribe(&mut self, now: Instant, from: ShardId, key: &StreamKey, number: u64) {
+        if self.subscriber(key, from, number).is_none() {
+            return;
+        }
+        let Some(id) = self.streams.find(key) else { return };
+        if let Some(home) = self.streams.get_mut(id).and_then(|stream| stream.home.as_mut()) {
+            home.subscribers.remove(&from);
+        }
+        self.review_stream(now, id);
+    }
+
+    /// Sends an update to the shards that have viewers.
+    pub(super) fn spread(&mut self, id: StreamId, update: &Update) {
+        let Some(Stream { key, home: Some(home), .. }) = self.streams.get_mut(id) else { return };
+        for (shard, subscriber) in &mut home.subscribers {
+            if let Update::Segment(segment) = update
+                && !subscriber.takes(segment)
+            {
+                continue;
+            }
+            let message =
+                PeerMessage::Update { key: key.clone(), number: subscriber.number, update: update.clone() };
+            self.outputs.push_back(Output::Peer { to: *shard, message });
+        }
+    }
+
+    fn on_update(&mut self, now: Instant, key: &StreamKey, number: u64, update: &Update) {
+        let Some(id) = self.subscribed(key, number) else { return };
+        self.apply(now, id, update);
+        self.take_hub_events(now, id);
+        self.streams.mark_ready(id);
+        self.touch_stream(id);
+        let shards = self.shards;
+        let (Some(stream), Update::Segment(segment)) = (self.streams.get_mut(id), update) else { return };
+        stream.meter.received += segment.chunks.wire().len() as u64;
+        let Some(subscription) = stream.subscription.as_mut() else { return };
+        subscription.segments += 1;
+        subscription.bytes += segment.chunks.wire().len() as u64;
+        if subscription.segments >= CREDIT_SEGMENTS || subscription.bytes >= CREDIT_BYTES {
+            let (segments, bytes) = (subscription.segments, subscription.bytes);
+            (subscription.segments, subscription.bytes) = (0, 0);
+            let message = PeerMessage::Credit { key: key.clone(), number, segments, bytes };
+            self.outputs.push_back(Output::Peer { to: key.home(shards), message });
+        }
+    }
+
+    /// The stream of a subscription that is still wanted.
+    fn subscribed(&self, key: &StreamKey, number: u64) -> Option<StreamId> {
+        let id = self.streams.find(key)?;
+        let subscription = self.streams.get(id)?.subscription.as_ref()?;
+        (subscription.number == number).then_some(id)
+    }
+
+    fn subscriber(&mut self, key: &StreamKey, from: ShardId, number: u64) -> Option<&mut Subscriber> {
+        let id = self.streams.find(key)?;
+        let subscriber = self.streams.get_mut(id)?.home.as_mut()?.subscribers.get_mut(&from)?;
+        (subscriber.number == number).then_some(subscriber)
+    }
+}

@@ -1,0 +1,340 @@
+//! Where streams come from: pulls that begin with the first viewer and end some seconds after the last one.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rtmp_core::Progress;
+
+use super::client::ClientInfo;
+use super::event::{Event, UpstreamKind};
+use super::ids::mix;
+use super::io::Output;
+use super::refusal::Refusal;
+use super::streams::{PullRun, Stream, StreamId};
+use super::upstream::Owner;
+use super::{Conn, Edge, TimerKey};
+use crate::conn::ConnId;
+use crate::hub::Update;
+use crate::upstream::{
+    OriginSettings, Pull, PullEvent, PullSettings, UpstreamInput, UpstreamOutput, UpstreamStream,
+};
+
+impl Edge {
+    /// Somebody wants to see the stream: there has to be a source, where one can be had.
+    pub(super) fn want_source(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        client: &Arc<ClientInfo>,
+    ) -> Result<(), Refusal> {
+        let Some(stream) = self.streams.get(id) else { return Ok(()) };
+        if !stream.is_home() {
+            self.subscribe(id, client);
+            return Ok(());
+        }
+        self.want_pull(now, id, client)
+    }
+
+    /// At the stream's home: begins a pull where there is no source.
+    pub(super) fn want_pull(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        client: &Arc<ClientInfo>,
+    ) -> Result<(), Refusal> {
+        let Some(stream) = self.streams.get(id) else { return Ok(()) };
+        let Some(home) = &stream.home else { return Ok(()) };
+        if !stream.vhost.cluster.is_edge() || home.publisher.is_some() || home.pull.is_some() {
+            return Ok(());
+        }
+        if !stream.had_media {
+            self.check_waiting_pulls(client.peer.ip().to_canonical())?;
+        }
+        self.begin_pull(now, id, upstream_stream(client), client.peer.ip().to_canonical());
+        Ok(())
+    }
+
+    /// Random stream names must not become any number of pulls (spec 5.3).
+    fn check_waiting_pulls(&self, ip: IpAddr) -> Result<(), Refusal> {
+        let (mut all, mut of_ip) = (0, 0);
+        for (_, stream) in self.streams.iter() {
+            let pull = stream.home.as_ref().and_then(|home| home.pull.as_ref());
+            if let Some(pull) = pull.filter(|_| !stream.had_media) {
+                all += 1;
+                of_ip += usize::from(pull.for_ip == ip);
+            }
+        }
+        match all >= self.options.waiting_pulls_max || of_ip >= self.options.waiting_pulls_per_ip_max {
+            true => Err(Refusal::Waiting),
+            false => Ok(()),
+        }
+    }
+
+    fn begin_pull(&mut self, now: Instant, id: StreamId, mut upstream: UpstreamStream, for_ip: IpAddr) {
+        let seed = mix(self.seed ^ self.totals.upstream_attempts);
+        let settings = match self.streams.get(id) {
+            Some(stream) => self.pull_settings(stream),
+            None => return,
+        };
+        let Some(home) = self.streams.get_mut(id).and_then(|stream| stream.home.as_mut()) else { return };
+        upstream.rotation = home.rotation;
+        let pull = Pull::new(settings, upstream.clone(), seed, now);
+        home.pull = Some(PullRun { pull, conn: None, for_ip, linger_until: None });
+        home.last_upstream = Some((upstream, for_ip));
+        self.drive_pull(now, id);
+    }
+
+    fn pull_settings(&self, stream: &Stream) -> Arc<PullSettings> {
+        let own = Arc::clone(&self.options.own);
+        let mut origin = OriginSettings::of(&self.config, &stream.vhost, own);
+        if stream.vhost.cluster.identify {
+            origin.identity.clone_from(&self.options.identity);
+        }
+        Arc::new(PullSettings::new(origin))
+    }
+
+    pub(super) fn pull_input(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        attempt: u64,
+        input: UpstreamInput<'_>,
+    ) -> Progress {
+        let Some(run) = self.pull_run(id) else { return Progress::NeedBytes };
+        let progress = run.pull.handle_input(now, attempt, input);
+        self.drive_pull(now, id);
+        progress
+    }
+
+    pub(super) fn pull_run(&mut self, id: StreamId) -> Option<&mut PullRun> {
+        self.streams.get_mut(id)?.home.as_mut()?.pull.as_mut()
+    }
+
+    /// Does what the pull wants.
+    pub(super) fn drive_pull(&mut self, now: Instant, id: StreamId) {
+        while let Some(output) = self.pull_run(id).and_then(|run| run.pull.poll_output()) {
+            match output {
+                UpstreamOutput::Connect { attempt, target, timeout } => {
+                    let conn = self.open_upstream(now, Owner::Pull(id), attempt, target, timeout);
+                    if let Some(run) = self.pull_run(id) {
+                        run.conn = Some(conn);
+                    }
+                }
+                UpstreamOutput::Write => {
+                    if let Some(conn) = self.pull_run(id).and_then(|run| run.conn) {
+                        self.outputs.push_back(Output::Write { conn });
+                    }
+                }
+                UpstreamOutput::Disconnect { farewell, .. } => {
+                    let conn = self.pull_run(id).and_then(|run| run.conn.take());
+                    self.close_upstream(conn, farewell.into());
+                }
+                UpstreamOutput::Event(event) => self.on_pull_event(now, id, event),
+            }
+        }
+        self.pump(now, id);
+    }
+
+    fn on_pull_event(&mut self, now: Instant, id: StreamId, event: PullEvent) {
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        let key = stream.key.clone();
+        let Some(home) = stream.home.as_mut() else { return };
+        let Some(run) = home.pull.as_mut() else { return };
+        let kind = UpstreamKind::Pull;
+        match event {
+            PullEvent::Media(media) => {
+                stream.meter.received += media.payload.len() as u64;
+                home.ingest.push(now, &media);
+            }
+            PullEvent::BurstEnd => home.ingest.burst_end(now),
+            PullEvent::SourceBegan => {
+                home.ingest.begin(now);
+                home.live_since = Some(now);
+                if let Some(conn) = run.conn {
+                    self.event(Event::UpstreamBegan { kind, key, conn });
+                }
+            }
+            PullEvent::SourceEnded(end) => {
+                home.ingest.end(now);
+                home.live_since = None;
+                let reason = match end {
+                    crate::upstream::SourceEnd::Lost(error) => error.to_string(),
+                    other => format!("{other:?}").to_lowercase(),
+                };
+                self.event(Event::UpstreamEnded { kind, key, reason });
+            }
+            PullEvent::AttemptFailed { target, error } => {
+                let gone = self.vhosts.named(&key.vhost).is_none();
+                let reason = error.to_string();
+                self.event(Event::UpstreamFailed { kind, key: key.clone(), target, reason });
+                if gone {
+                    // Nothing says any more where its origins are (spec 1.8).
+                    self.event(Event::UpstreamEnded { kind, key, reason: "vhost removed".to_owned() });
+                    self.stop_pull(now, id);
+                }
+            }
+            PullEvent::Redirected { from, to } => {
+                self.event(Event::UpstreamRedirected { kind, key, from, to });
+            }
+            PullEvent::RoundFailed { wait } => self.event(Event::UpstreamWaits { kind, key, wait }),
+            PullEvent::Accepted => {}
+        }
+    }
+
+    /// Ends the pull of a stream.
+    pub(super) fn stop_pull(&mut self, now: Instant, id: StreamId) {
+        let Some(run) = self.pull_run(id) else { return };
+        run.pull.stop();
+        self.drive_pull(now, id);
+        let Some(home) = self.streams.get_mut(id).and_then(|stream| stream.home.as_mut()) else { return };
+        if let Some(run) = home.pull.take() {
+            home.rotation = run.pull.rotation();
+        }
+    }
+
+    /// Carries what the source side of a stream has made to its viewers, here and on other shards.
+    pub(super) fn pump(&mut self, now: Instant, id: StreamId) {
+        while let Some(update) = self
+            .streams
+            .get_mut(id)
+            .and_then(|stream| stream.home.as_mut())
+            .and_then(|home| home.ingest.poll_update())
+        {
+            self.apply(now, id, &update);
+            self.spread(id, &update);
+        }
+        self.take_hub_events(now, id);
+        self.streams.mark_ready(id);
+        self.touch_stream(id);
+    }
+
+    /// Something happened to the stream on this shard.
+    pub(super) fn apply(&mut self, now: Instant, id: StreamId, update: &Update) {
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        stream.hub.apply(now, update);
+        match update {
+            Update::Begin { chunk_size, .. } => {
+                let (key, changed) = (stream.key.clone(), stream.chunk_size != *chunk_size);
+                stream.chunk_size = *chunk_size;
+                if changed {
+                    self.announce_chunk_size(id);
+                }
+                self.event(Event::StreamBegan { key });
+            }
+            Update::End { .. } => {
+                let key = stream.key.clone();
+                self.event(Event::StreamEnded { key });
+            }
+            Update::Segment(_) if !stream.had_media => {
+                stream.had_media = true;
+                stream.waiting.clear();
+            }
+            _ => {}
+        }
+    }
+
+    /// The home of the stream uses another chunk size than its viewers here were told, because the configuration
+    /// changed in between.
+    fn announce_chunk_size(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.get(id) else { return };
+        for conn in &stream.viewers {
+            if let Some(Conn::Session(session)) = self.conns.get_mut(conn)
+                && let Some(rtmp) = session.rtmp()
+            {
+                rtmp.configure(stream.vhost.with_chunk_size(stream.chunk_size));
+            }
+        }
+    }
+
+    /// Viewers or the source of a stream have changed: begins and ends what depends on that.
+    pub(super) fn review_stream(&mut self, now: Instant, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        let watched = stream.is_watched();
+        let linger = stream.vhost.extension.linger;
+        let Some(home) = stream.home.as_mut() else {
+            if !watched {
+                self.unsubscribe(id);
+                self.forget_stream(id);
+            }
+            return;
+        };
+        let mut wants_pull = None;
+        if let Some(run) = home.pull.as_mut() {
+            run.linger_until = match (watched, run.linger_until) {
+                (true, _) => None,
+                (false, None) => Some(now + linger),
+                (false, until) => until,
+            };
+        } else if watched && home.publisher.is_none() && stream.vhost.cluster.is_edge() {
+            // The publisher has left, or there was none: other edges may have one.
+            wants_pull = home.last_upstream.clone();
+        }
+        let published = home.publisher.as_ref().is_some_and(|publisher| publisher.accepted);
+        match watched || !published {
+            true => home.idle_since = None,
+            false => {
+                home.idle_since.get_or_insert(now);
+            }
+        }
+        let used = watched || home.publisher.is_some() || home.pull.is_some();
+        match used {
+            true => stream.unused_since = None,
+            false => {
+                stream.unused_since.get_or_insert(now);
+            }
+        }
+        if let Some((upstream, ip)) = wants_pull {
+            self.begin_pull(now, id, upstream, ip);
+        }
+        self.touch_stream(id);
+    }
+
+    /// A stream is not known any more.
+    pub(super) fn forget_stream(&mut self, id: StreamId) {
+        self.timers.remove(TimerKey::Stream(id));
+        if let Some(stream) = self.streams.remove(id) {
+            self.retired(&stream);
+        }
+    }
+
+    /// Viewers over HTTP: their response ends with the publish (spec 12).
+    pub(super) fn end_flv_viewers(&mut self, now: Instant, id: StreamId) {
+        let Some(stream) = self.streams.get(id) else { return };
+        if stream.vhost.cluster.is_edge() {
+            // Another edge may have the stream: they see a pause.
+            return;
+        }
+        let viewers: BTreeSet<ConnId> = stream.viewers.clone();
+        for conn in viewers {
+            if self.session(conn).is_some_and(|session| session.rtmp().is_none()) {
+                self.close(now, conn, super::CloseReason::StreamEnded);
+            }
+        }
+    }
+}
+
+/// What origins are told about the client that asked first.
+pub(super) fn upstream_stream(client: &ClientInfo) -> UpstreamStream {
+    let key = &client.key;
+    let mut upstream = UpstreamStream::new(&*key.vhost, &*key.app, &*key.stream);
+    upstream.host = rtmp_core::StreamUrl::parse(&client.tc_url, "").map(|url| url.host).unwrap_or_default();
+    upstream.param = client.param.to_string();
+    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    upstream.page_url = text(&client.page_url);
+    upstream.swf_url = text(&client.swf_url);
+    upstream.arguments = client.arguments.to_vec();
+    upstream
+}
+
+impl Edge {
+    /// The configuration of a pull may have changed; it counts from the next attempt on.
+    pub(super) fn reload_pull(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.get(id) else { return };
+        let settings = self.pull_settings(stream);
+        if let Some(run) = self.pull_run(id) {
+            run.pull.reload(settings);
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The streams of a shard.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::client::ClientInfo;
+use super::meter::Meter;
+use super::outlet::Outlet;
+use super::shards::{Subscriber, Subscription};
+use super::vhosts::Vhost;
+use crate::conn::{ConnId, ShardId};
+use crate::hub::{Hub, Ingest, StreamSettings};
+use crate::key::StreamKey;
+use crate::upstream::{Pull, UpstreamStream};
+
+/// How long a stream without source and viewers is remembered: its headers, and whose turn it is among the origins.
+pub(super) const FORGET_AFTER: Duration = Duration::from_secs(3);
+
+/// Names a stream within a shard.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(super) struct StreamId(u64);
+
+/// A stream as a shard knows it.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) key: StreamKey,
+    pub(super) id: Arc<str>,
+    pub(super) vhost: Arc<Vhost>,
+    pub(super) hub: Hub,
+    /// Chunk size of the shared segments; fixed while the stream is known.
+    pub(super) chunk_size: u32,
+    pub(super) viewers: BTreeSet<ConnId>,
+    /// Viewers of a stream that never had media, with the time until which they wait.
+    pub(super) waiting: VecDeque<(Instant, ConnId)>,
+    /// Media has come since the stream is known here.
+    pub(super) had_media: bool,
+    pub(super) meter: Meter,
+    /// The source; only at home.
+    pub(super) home: Option<Box<Home>>,
+    /// The way to the home; only elsewhere.
+    pub(super) subscription: Option<Subscription>,
+    /// Nobody needs the stream since then.
+    pub(super) unused_since: Option<Instant>,
+    /// Whether it stands in [`Streams::ready`].
+    is_ready: bool,
+}
+
+/// The source side of a stream.
+#[derive(Debug)]
+pub(super) struct Home {
+    pub(super) ingest: Ingest,
+    pub(super) publisher: Option<Publisher>,
+    pub(super) pull: Option<PullRun>,
+    /// Who asked first, for pulls that begin later.
+    pub(super) last_upstream: Option<(UpstreamStream, IpAddr)>,
+    /// Whose turn it is among the origins.
+    pub(super) rotation: u64,
+    /// The push, or the forwards, of what is published here.
+    pub(super) outlets: BTreeMap<u32, Outlet>,
+    /// Whose turn it is among the origins for the next push.
+    pub(super) push_rotation: u64,
+    /// Shards that have viewers.
+    pub(super) subscribers: BTreeMap<ShardId, Subscriber>,
+    /// When the present source began.
+    pub(super) live_since: Option<Instant>,
+    /// Nobody watches the publisher since then.
+    pub(super) idle_since: Option<Instant>,
+}
+
+/// A pull that runs.
+#[derive(Debug)]
+pub(super) struct PullRun {
+    pub(super) pull: Pull,
+    pub(super) conn: Option<ConnId>,
+    /// The address of the viewer it began for.
+    pub(super) for_ip: IpAddr,
+    /// Nobody watches; it ends at this time.
+    pub(super) linger_until: Option<Instant>,
+}
+
+/// A client that publishes, or waits to.
+#[derive(Debug)]
+pub(super) struct Publisher {
+    pub(super) conn: ConnId,
+    pub(super) client: Arc<ClientInfo>,
+    /// It was told that it publishes.
+    pub(super) accepted: bool,
+    pub(super) last_media: Instant,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Streams {
+    by_key: HashMap<StreamKey, StreamId>,
+    table: BTreeMap<StreamId, Box<Stream>>,
+    next: u64,
+    /// Streams whose hub may have viewers to write to.
+    ready: VecDeque<StreamId>,
+}
+
+impl Stream {
+    /// Settings of hub and ingest as the vhost says now.
+    pub(super) fn settings(&self) -> Arc<StreamSettings> {
+        settings(&self.vhost, self.chunk_size)
+    }
+
+    pub(super) fn is_home(&self) -> bool {
+        self.home.is_some()
+    }
+
+    /// Whether somebody wants to see it.
+    pub(super) fn is_watched(&self) -> bool {
+        let elsewhere = self.home.as_ref().is_some_and(|home| !home.subscribers.is_empty());
+        !self.viewers.is_empty() || elsewhere
+    }
+}
+
+fn settings(vhost: &Vhost, chunk_size: u32) -> Arc<StreamSettings> {
+    let mut settings = StreamSettings::from(&**vhost);
+    settings.chunk_size = chunk_size;
+    Arc::new(settings)
+}
+
+impl Streams {
+    pub(super) fn find(&self, key: &StreamKey) -> Option<StreamId> {
+        self.by_key.get(key).copied()
+    }
+
+    pub(super) fn get(&self, id: StreamId) -> Option<&Stream> {
+        self.table.get(&id).map(|stream| &**stream)
+    }
+
+    pub(super) fn get_mut(&mut self, id: StreamId) -> Option<&mut Stream> {
+        self.table.get_mut(&id).map(|stream| &mut **stream)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (StreamId, &Stream)> {
+        self.table.iter().map(|(id, stream)| (*id, &**stream))
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (StreamId, &mut Stream)> {
+        self.table.iter_mut().map(|(id, stream)| (*id, &mut **stream))
+    }
+
+    pub(super) fn ids(&self) -> Vec<StreamId> {
+        self.table.keys().copied().collect()
+    }
+
+    /// The stream of this name, made when it is not known yet.
+    pub(super) fn open(
+        &mut self,
+        now: Instant,
+        client: &ClientInfo,
+        vhost: &Arc<Vhost>,
+        place: (ShardId, u16),
+    ) -> StreamId {
+        if let Some(id) = self.find(&client.key) {
+            return id;
+        }
+        let id = StreamId(self.next);
+        self.next += 1;
+        let (shard, shards) = place;
+        let settings = settings(vhost, vhost.chunk_size);
+        let home = (client.key.home(shards) == shard).then(|| {
+            Box::new(Home {
+                ingest: Ingest::new(Arc::clone(&settings)),
+                publisher: None,
+                pull: None,
+                last_upstream: None,
+                rotation: 0,
+                outlets: BTreeMap::new(),
+                push_rotation: 0,
+                subscribers: BTreeMap::new(),
+                live_since: None,
+                idle_since: None,
+            })
+        });
+        let stream = Stream {
+            key: client.key.clone(),
+            id: Arc::clone(&client.stream_id),
+            vhost: Arc::clone(vhost),
+            chunk_size: settings.chunk_size,
+            hub: Hub::new(settings),
+            viewers: BTreeSet::new(),
+            waiting: VecDeque::new(),
+            had_media: false,
+            meter: Meter::new(now),
+            home,
+            subscription: None,
+            unused_since: None,
+            is_ready: false,
+        };
+        self.by_key.insert(client.key.clone(), id);
+        self.table.insert(id, Box::new(stream));
+        id
+    }
+
+    pub(super) fn remove(&mut self, id: StreamId) -> Option<Box<Stream>> {
+        let stream = self.table.remove(&id)?;
+        self.by_key.remove(&stream.key);
+        Some(stream)
+    }
+
+    /// The hub of this stream may have viewers to write to.
+    pub(super) fn mark_ready(&mut self, id: StreamId) {
+        if let Some(stream) = self.table.get_mut(&id)
+            && !std::mem::replace(&mut stream.is_ready, true)
+        {
+            self.ready.push_back(id);
+        }
+    }
+
+    /// The next viewer to write to.
+    pub(super) fn poll_ready(&mut self) -> Option<ConnId> {
+        while let Some(id) = self.ready.front() {
+            if let Some(stream) = self.table.get_mut(id) {
+                if let Some(conn) = stream.hub.poll_ready() {
+                    return Some(conn);
+                }
+                stream.is_ready = false;
+            }
+            self.ready.pop_front();
+        }
+        None
+    }
+}

@@ -1,0 +1,323 @@
+//! The thread of a shard: its machine, its connections, its clock.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use bytes::BytesMut;
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::{AbortHandle, LocalSet, spawn_local};
+use tokio::time::{Duration, Instant};
+
+use super::connect::{self, Names};
+use super::flv::{FlvBody, PIECES_MAX};
+use super::handle::Shared;
+use super::handler::Answer;
+use super::link::{self, Link, Wire};
+use super::order::Order;
+use crate::config::{EdgeConfig, HostPort};
+use crate::conn::{ConnId, ShardId};
+use crate::edge::{Command, Edge as Machine, EdgeOptions, Event, Input, Output};
+use crate::upstream::OwnAddresses;
+
+/// Largest read.
+const READ_BYTES: usize = 64 << 10;
+/// Smallest room for a read.
+const READ_BYTES_MIN: usize = 16 << 10;
+/// Orders taken before the sockets get their turn.
+const ORDERS_MAX: usize = 64;
+
+/// What a shard needs to begin.
+pub(super) struct ShardSetup {
+    pub(super) shard: ShardId,
+    pub(super) shared: Arc<Shared>,
+    pub(super) config: Arc<EdgeConfig>,
+    pub(super) options: EdgeOptions,
+    pub(super) seed: u64,
+}
+
+/// A running shard, shared by the tasks of its thread.
+pub(super) struct Shard {
+    id: ShardId,
+    pub(super) shared: Arc<Shared>,
+    pub(super) machine: RefCell<Machine>,
+    links: RefCell<HashMap<ConnId, Entry>>,
+    /// All connections read into the same buffer, one after the other.
+    scratch: RefCell<BytesMut>,
+    names: RefCell<Names>,
+    own: Arc<OwnAddresses>,
+    /// The machine's next deadline may be another one now.
+    clock: Notify,
+}
+
+enum Entry {
+    Open(Rc<Link>),
+    /// An attempt to connect.
+    Connecting(AbortHandle),
+}
+
+/// Starts the thread.
+pub(super) fn spawn(setup: ShardSetup, inbox: mpsc::UnboundedReceiver<Order>) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let name = format!("edge-{}", setup.shard);
+    std::thread::Builder::new().name(name).spawn(move || {
+        /// Tells even when the thread panics.
+        struct Ended(Arc<Shared>);
+        impl Drop for Ended {
+            fn drop(&mut self) {
+                self.0.shard_ended();
+            }
+        }
+        let _ended = Ended(Arc::clone(&setup.shared));
+        LocalSet::new().block_on(&runtime, run(setup, inbox));
+    })
+}
+
+async fn run(setup: ShardSetup, mut inbox: mpsc::UnboundedReceiver<Order>) {
+    let ShardSetup { shard: id, shared, config, options, seed } = setup;
+    let shards = u16::try_from(shared.shards.len()).unwrap_or(u16::MAX);
+    let own = Arc::clone(&options.own);
+    let machine = Machine::new(config, options, id, shards, seed, now());
+    let shard = Rc::new(Shard {
+        id,
+        shared,
+        machine: RefCell::new(machine),
+        links: RefCell::default(),
+        scratch: RefCell::default(),
+        names: RefCell::default(),
+        own,
+        clock: Notify::new(),
+    });
+    loop {
+        let deadline = shard.machine.borrow().poll_timeout();
+        tokio::select! {
+            biased;
+            () = sleep_until(deadline) => {
+                shard.input(Input::Timeout);
+                shard.pump();
+            }
+            order = inbox.recv() => {
+                let mut next = order;
+                for _ in 0..ORDERS_MAX {
+                    match next {
+                        None | Some(Order::Stop) => return,
+                        Some(order) => shard.obey(order),
+                    }
+                    match inbox.try_recv() {
+                        Ok(order) => next = Some(order),
+                        Err(_) => break,
+                    }
+                }
+                // Fan-out first: messages of other shards were only taken in.
+                shard.pump();
+            }
+            () = shard.clock.notified() => {}
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the driver owns the clock")]
+pub(super) fn now() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
+async fn sleep_until(deadline: Option<std::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Shard {
+    /// Gives something to the machine. [`pump`](Self::pump) is due afterwards.
+    pub(super) fn input(&self, input: Input<'_>) {
+        self.machine.borrow_mut().handle_input(now(), input);
+    }
+
+    fn obey(self: &Rc<Self>, order: Order) {
+        match order {
+            Order::Accept { conn, socket, peer, ticket } => {
+                if let Ok(socket) = TcpStream::from_std(socket) {
+                    self.input(Input::Accepted { conn, peer });
+                    self.open(conn, Link::new(Wire::Tcp(socket), BytesMut::new(), Some(ticket)));
+                }
+            }
+            Order::Adopt { conn, socket, unread, ticket, state } => {
+                self.input(Input::Adopt { conn, state });
+                match TcpStream::from_std(socket) {
+                    Ok(socket) => {
+                        let link = Link::new(Wire::Tcp(socket), unread, Some(ticket));
+                        link.read_again();
+                        self.open(conn, link);
+                    }
+                    Err(_) => self.input(Input::Closed { conn }),
+                }
+            }
+            Order::Peer { from, message } => self.input(Input::Peer { from, message }),
+            Order::Answer { question, verdict } => self.input(Input::Answer { question, verdict }),
+            Order::OpenFlv { conn, request, ticket, reply } => {
+                let (pieces, body) = mpsc::channel(PIECES_MAX);
+                let reply = RefCell::new(Some((reply, FlvBody::new(body))));
+                self.open(conn, Link::new(Wire::Flv { pieces, reply }, BytesMut::new(), Some(ticket)));
+                self.input(Input::OpenFlv { conn, request });
+            }
+            Order::Snapshot(reply) => {
+                let snapshot = self.machine.borrow().snapshot(now());
+                let _ = reply.send(snapshot);
+            }
+            Order::Kick { client_id, reply } => {
+                let conn = self.machine.borrow().find_client(&client_id);
+                if let Some(conn) = conn {
+                    self.input(Input::Command(Command::Kick(conn)));
+                }
+                let _ = reply.send(conn.is_some());
+            }
+            Order::Reload(config, done) => {
+                self.input(Input::Reload(config));
+                let _ = done.send(());
+            }
+            Order::Drain => self.input(Input::Command(Command::Drain)),
+            Order::Stop => {}
+        }
+        self.pump();
+    }
+
+    fn open(self: &Rc<Self>, conn: ConnId, link: Rc<Link>) {
+        self.links.borrow_mut().insert(conn, Entry::Open(Rc::clone(&link)));
+        spawn_local(link::serve(Rc::clone(self), conn, link));
+    }
+
+    pub(super) fn forget(&self, conn: ConnId) {
+        self.links.borrow_mut().remove(&conn);
+    }
+
+    fn link(&self, conn: ConnId) -> Option<Rc<Link>> {
+        match self.links.borrow().get(&conn)? {
+            Entry::Open(link) => Some(Rc::clone(link)),
+            Entry::Connecting(_) => None,
+        }
+    }
+
+    /// Does what the machine wants, until it wants nothing more.
+    pub(super) fn pump(self: &Rc<Self>) {
+        let before = self.machine.borrow().poll_timeout();
+        loop {
+            let output = self.machine.borrow_mut().poll_output();
+            let Some(output) = output else { break };
+            self.carry_out(output);
+        }
+        if self.machine.borrow().poll_timeout() != before {
+            self.clock.notify_one();
+        }
+    }
+
+    fn carry_out(self: &Rc<Self>, output: Output) {
+        match output {
+            Output::Write { conn } => {
+                if let Some(link) = self.link(conn) {
+                    link.flush(self, conn);
+                }
+            }
+            Output::Read { conn } => {
+                if let Some(link) = self.link(conn) {
+                    link.read_again();
+                }
+            }
+            Output::Close { conn, reason } => {
+                let entry = self.links.borrow_mut().remove(&conn);
+                match entry {
+                    Some(Entry::Open(link)) => {
+                        link.close(&reason);
+                        self.links.borrow_mut().insert(conn, Entry::Open(link));
+                    }
+                    Some(Entry::Connecting(task)) => {
+                        task.abort();
+                        self.input(Input::Closed { conn });
+                    }
+                    None => self.input(Input::Closed { conn }),
+                }
+            }
+            Output::Connect { conn, target, timeout } => self.connect(conn, target, timeout),
+            Output::Move { conn, to, state } => {
+                if let Some(link) = self.link(conn) {
+                    link.move_to(to, state);
+                }
+            }
+            Output::Peer { to, message } => {
+                if let Some(other) = self.shared.shards.get(usize::from(to.0)) {
+                    let _ = other.orders.send(Order::Peer { from: self.id, message });
+                }
+            }
+            Output::Nodelay { conn, on } => {
+                if let Some(link) = self.link(conn) {
+                    link.set_nodelay(on);
+                }
+            }
+            Output::FlvAccepted { conn } => {
+                if let Some(link) = self.link(conn) {
+                    link.accept_flv();
+                }
+            }
+            Output::Ask(question) => {
+                if let Some(own) = self.shared.shards.get(usize::from(self.id.0)) {
+                    let answer = Answer::new(question.id, own.orders.clone());
+                    self.shared.handler.on_question(question, answer);
+                }
+            }
+            Output::Event(event) => {
+                let drained = matches!(event, Event::Drained);
+                self.shared.handler.on_event(event);
+                if drained {
+                    self.shared.shard_drained();
+                }
+            }
+        }
+    }
+
+    fn connect(self: &Rc<Self>, conn: ConnId, target: HostPort, timeout: Duration) {
+        let shard = Rc::clone(self);
+        let task = spawn_local(async move {
+            let deadline = Instant::now() + timeout;
+            let cached = shard.names.borrow().get(Instant::now(), &target);
+            let addrs = match cached {
+                Some(addrs) => Ok(addrs),
+                None => connect::resolve(&target, deadline).await,
+            };
+            let connected = match &addrs {
+                Ok(addrs) => connect::connect(addrs, &shard.own, deadline).await,
+                Err(failure) => Err(*failure),
+            };
+            match (connected, addrs) {
+                (Ok(socket), Ok(addrs)) => {
+                    shard.names.borrow_mut().put(Instant::now(), target, addrs);
+                    shard.open(conn, Link::new(Wire::Tcp(socket), BytesMut::new(), None));
+                    shard.input(Input::Connected { conn });
+                }
+                (Err(reason), _) => {
+                    shard.names.borrow_mut().forget(&target);
+                    shard.forget(conn);
+                    shard.input(Input::ConnectFailed { conn, reason });
+                }
+                (Ok(_), Err(_)) => {}
+            }
+            shard.pump();
+        });
+        self.links.borrow_mut().insert(conn, Entry::Connecting(task.abort_handle()));
+    }
+
+    /// Reads once into the shared buffer; empty at the end of the connection.
+    pub(super) fn read(&self, socket: &TcpStream) -> io::Result<BytesMut> {
+        let mut scratch = self.scratch.borrow_mut();
+        if scratch.capacity() < READ_BYTES_MIN {
+            // Takes the old buffer back when nobody holds a part of it any more.
+            scratch.reserve(READ_BYTES);
+        }
+        socket.try_read_buf(&mut *scratch)?;
+        Ok(scratch.split())
+    }
+}
