@@ -156,7 +156,7 @@ impl AudioPacker {
     pub fn push(&mut self, block: &[u8]) -> Option<&[u8]> {
         let sequence = self.sequence_next;
         self.sequence_next = sequence.wrapping_add(1);
-        let end = (self.filled + self.wire_block_bytes).min(self.buffer.len());
+        let end = self.filled.saturating_add(self.wire_block_bytes).min(self.buffer.len());
         let wire = self.buffer.get_mut(self.filled..end).unwrap_or_default();
         let room = match (self.sequence, wire) {
             (Sequence::With, [room @ .., byte]) => {

@@ -125,7 +125,21 @@
 //! captured sessions of shipped clients and servers are replayed into [`Server`] and [`client::Client`], which must say
 //! the same in the same order; properties and simulations cover what no capture shows.
 #![forbid(unsafe_code)]
+// What a peer sends must not be able to panic: no index, slice, expect or unwrap without its reason beside it, and in
+// the modules that read peers' bytes no arithmetic that could overflow.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
 
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod audio;
 mod channel;
 pub mod client;
@@ -134,7 +148,9 @@ pub mod directory;
 mod error;
 pub mod guard;
 mod io;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod message;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod reliable;
 mod responder;
 pub mod rng;
@@ -143,8 +159,10 @@ pub mod server;
 pub mod sim;
 mod stats;
 pub mod tables;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod text;
 mod types;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod wire;
 
 pub use config::{DEFAULT_VERSION, ServerConfig, ServerConfigBuilder, ServerLimits};

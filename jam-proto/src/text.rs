@@ -35,7 +35,8 @@ impl LocalTime {
     /// A time of day; hours beyond 23 and minutes beyond 59 wrap into the day.
     #[must_use]
     pub const fn new(hour: u8, minute: u8) -> Self {
-        Self::from_second_of_day(hour as u64 * 3_600 + minute as u64 * 60)
+        let (hours, minutes) = ((hour as u64).saturating_mul(3_600), (minute as u64).saturating_mul(60));
+        Self::from_second_of_day(hours.saturating_add(minutes))
     }
 
     /// A time of day from seconds since midnight; whole days are dropped.
@@ -53,7 +54,7 @@ impl LocalTime {
     /// The time so many seconds later.
     #[must_use]
     pub const fn plus_seconds(self, seconds: u64) -> Self {
-        Self::from_second_of_day((seconds % DAY_SECONDS) + self.second_of_day as u64)
+        Self::from_second_of_day((seconds % DAY_SECONDS).saturating_add(self.second_of_day as u64))
     }
 }
 
@@ -106,7 +107,7 @@ pub fn printable(text: &str) -> String {
 /// ```
 #[must_use]
 pub fn chat_line(channel: crate::ChannelId, time: LocalTime, name: &str, text: &str) -> String {
-    let colour = COLOURS.get(channel.index() % COLOURS.len()).copied().unwrap_or_default();
+    let colour = COLOURS.iter().cycle().nth(channel.index()).copied().unwrap_or_default();
     let mut line = format!("<font color=\"{colour}\">({time}) <b>");
     escape_into(&mut line, &without_controls(name), CHAT_UNITS_MAX / 2);
     line.push_str("</b></font> ");

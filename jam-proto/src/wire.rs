@@ -55,6 +55,7 @@ impl<'a> Frame<'a> {
 /// assert_eq!(jam_proto::wire::crc16(b"123456789"), 0xD64E);
 /// ```
 #[must_use]
+#[expect(clippy::indexing_slicing, reason = "a byte cannot leave a table of 256 entries")]
 pub fn crc16(bytes: &[u8]) -> u16 {
     let mut crc = 0xFFFF_u16;
     for &byte in bytes {
@@ -67,6 +68,11 @@ pub fn crc16(bytes: &[u8]) -> u16 {
 /// What each value of the register's upper byte contributes to the next register.
 static CRC_TABLE: [u16; 256] = crc_table();
 
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "evaluated by the compiler, which would refuse to build it"
+)]
 const fn crc_table() -> [u16; 256] {
     let mut table = [0_u16; 256];
     let mut index = 0_u16;
@@ -115,7 +121,7 @@ impl FrameWriter {
         self.buffer.put_u8(counter);
         self.buffer.put_u16_le(0);
         body(&mut Writer::new(&mut self.buffer));
-        let len = u16::try_from(self.buffer.len() - HEADER_BYTES).unwrap_or(u16::MAX);
+        let len = u16::try_from(self.buffer.len().saturating_sub(HEADER_BYTES)).unwrap_or(u16::MAX);
         if let Some(field) = self.buffer.get_mut(5..HEADER_BYTES) {
             field.copy_from_slice(&len.to_le_bytes());
         }

@@ -57,10 +57,10 @@ pub fn write_tag(out: &mut BytesMut, media: &Media) -> bool {
     let Some(length) = u32::try_from(media.payload.len()).ok().filter(|&length| length <= 0xff_ffff) else {
         return false;
     };
-    out.reserve(TAG_HEADER_BYTES + media.payload.len() + BACK_POINTER_BYTES);
+    out.reserve(media.payload.len().saturating_add(TAG_HEADER_BYTES + BACK_POINTER_BYTES));
     out.put_slice(&tag_header(media.kind, media.timestamp, length));
     out.put_slice(&media.payload);
-    out.put_u32(TAG_HEADER_BYTES as u32 + length);
+    out.put_u32(length.saturating_add(TAG_HEADER_BYTES as u32));
     true
 }
 
@@ -101,7 +101,7 @@ impl Reader {
         loop {
             let skipped = self.skip.min(input.len());
             input.advance(skipped);
-            self.skip -= skipped;
+            self.skip = self.skip.saturating_sub(skipped);
             if self.skip > 0 {
                 return Ok(None);
             }
@@ -126,7 +126,7 @@ impl Reader {
             // Bits 5 and up are flags; encrypted tags are passed over like unknown kinds.
             let kind = MediaKind::of(crate::chunk::MessageType(kind)).filter(|_| kind != 15);
             let Some(kind) = kind else {
-                self.skip = TAG_HEADER_BYTES + length as usize + BACK_POINTER_BYTES;
+                self.skip = (length as usize).saturating_add(TAG_HEADER_BYTES + BACK_POINTER_BYTES);
                 continue;
             };
             if length > self.tag_bytes_max {
@@ -139,7 +139,7 @@ impl Reader {
             let Some(payload) = body.get(..length as usize) else { return Ok(None) };
             let payload = Bytes::copy_from_slice(payload);
             let timestamp = Timestamp::from_millis(u32::from_be_bytes([t3, t2, t1, t0]));
-            input.advance(TAG_HEADER_BYTES + length as usize);
+            input.advance((length as usize).saturating_add(TAG_HEADER_BYTES));
             self.skip = BACK_POINTER_BYTES;
             return Ok(Some(Media { kind, timestamp, payload }));
         }

@@ -98,18 +98,37 @@
 //! grows with bytes that have arrived and never with lengths that were announced, and every bound is a field of
 //! [`Limits`]. An error ends one connection and nobody else's.
 #![forbid(unsafe_code)]
+// What a peer sends must not be able to panic: no index, slice, expect or unwrap without its reason beside it, and in
+// the modules that read peers' bytes no arithmetic that could overflow.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
 
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod amf;
 mod budget;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod chunk;
 mod client;
 mod config;
 mod error;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod flv;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod handshake;
 mod limits;
 mod link;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod media;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod message;
 pub mod segment;
 mod server;

@@ -78,7 +78,7 @@ impl ClientListEntry {
     }
 
     pub(super) fn wire_bytes(&self) -> usize {
-        Self::FIXED_BYTES + self.info.name.len() + self.info.city.len()
+        Self::FIXED_BYTES.saturating_add(self.info.name.len()).saturating_add(self.info.city.len())
     }
 }
 
@@ -119,7 +119,7 @@ impl VersionAndOs {
         let mut numbers = [0_u32; 3];
         let mut rest = self.version.as_str();
         for number in &mut numbers {
-            let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
             let (text, tail) = rest.split_at_checked(digits).unwrap_or((rest, ""));
             let Ok(value) = text.parse() else { break };
             *number = value;
@@ -221,7 +221,7 @@ impl Levels {
     }
 
     pub(super) fn parse(body: &[u8]) -> Result<Self, Fault> {
-        if 2 * body.len() > ChannelId::COUNT_MAX {
+        if body.len() > ChannelId::COUNT_MAX / 2 {
             return Err(Fault::OutOfRange("number of levels"));
         }
         let mut levels: SmallVec<[u8; 32]> = body.iter().flat_map(|byte| [byte & 0xF, byte >> 4]).collect();
@@ -377,7 +377,7 @@ impl ServerListEntry {
     }
 
     pub(super) fn wire_bytes(&self) -> usize {
-        Self::FIXED_BYTES + self.name.len() + self.city.len()
+        Self::FIXED_BYTES.saturating_add(self.name.len()).saturating_add(self.city.len())
     }
 }
 
@@ -403,7 +403,7 @@ impl ReducedServerListEntry {
     }
 
     pub(super) fn wire_bytes(&self) -> usize {
-        Self::FIXED_BYTES + self.name.len()
+        Self::FIXED_BYTES.saturating_add(self.name.len())
     }
 }
 

@@ -63,9 +63,9 @@ impl<const UNITS: usize> Text<UNITS> {
     #[must_use]
     pub fn cut(text: &str) -> Self {
         let text = as_received(text);
-        let mut units = 0;
+        let mut units = 0_usize;
         let end = text.char_indices().find_map(|(at, c)| {
-            units += c.len_utf16();
+            units = units.saturating_add(c.len_utf16());
             (units > UNITS).then_some(at)
         });
         Self(end.and_then(|end| text.get(..end)).unwrap_or(text).into())

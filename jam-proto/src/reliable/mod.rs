@@ -221,8 +221,8 @@ impl Reliable {
     pub fn send_latest_body(&mut self, id: u16, body: Bytes) -> Result<(), QueueFull> {
         let older = self.queue.iter().position(|queued| queued.latest && queued.id == id);
         if let Some(older) = older.and_then(|at| self.queue.remove(at)) {
-            self.queue_bytes -= older.body.len();
-            self.stats.superseded += 1;
+            self.queue_bytes = self.queue_bytes.saturating_sub(older.body.len());
+            self.stats.superseded = self.stats.superseded.saturating_add(1);
         }
         self.enqueue(Queued { id, body, latest: true })
     }
@@ -231,11 +231,11 @@ impl Reliable {
         let messages = self.queue_messages();
         let bytes = self.queue_bytes;
         if messages >= self.limits.queue_messages_max
-            || bytes + queued.body.len() > self.limits.queue_bytes_max
+            || bytes.saturating_add(queued.body.len()) > self.limits.queue_bytes_max
         {
             return Err(QueueFull { messages, bytes });
         }
-        self.queue_bytes += queued.body.len();
+        self.queue_bytes = self.queue_bytes.saturating_add(queued.body.len());
         self.queue.push_back(queued);
         Ok(())
     }
@@ -261,11 +261,11 @@ impl Reliable {
             self.acknowledgements.push(pair);
         }
         if pair == self.received_last {
-            self.stats.duplicates += 1;
+            self.stats.duplicates = self.stats.duplicates.saturating_add(1);
             return Received::Duplicate;
         }
         self.received_last = pair;
-        self.stats.received += 1;
+        self.stats.received = self.stats.received.saturating_add(1);
         if frame.id != id::SPLIT {
             self.assembly.clear();
             return Received::Message { id: frame.id, body: Cow::Borrowed(frame.body) };
@@ -287,20 +287,20 @@ impl Reliable {
         });
         let Some(delivered) = matching else {
             if self.acknowledged_last == Some(pair) {
-                self.stats.duplicates += 1;
+                self.stats.duplicates = self.stats.duplicates.saturating_add(1);
                 return Received::Duplicate;
             }
-            self.stats.wrong_acknowledgements += 1;
+            self.stats.wrong_acknowledgements = self.stats.wrong_acknowledgements.saturating_add(1);
             return Received::WrongAcknowledgement;
         };
         self.acknowledged_last = Some(pair);
-        match delivered.part {
-            Some((index, total)) if index + 1 < total => {
+        let next = delivered.part.map(|(index, total)| (index.saturating_add(1), total));
+        match next.filter(|(index, total)| index < total) {
+            Some(part) => {
                 let counter = self.take_counter();
-                let part = Some((index + 1, total));
-                self.outstanding = Some(Outstanding { part, counter, attempts: 0, ..delivered });
+                self.outstanding = Some(Outstanding { part: Some(part), counter, attempts: 0, ..delivered });
             }
-            _ => self.queue_bytes -= delivered.body.len(),
+            None => self.queue_bytes = self.queue_bytes.saturating_sub(delivered.body.len()),
         }
         Received::Acknowledged { id: acknowledged }
     }
@@ -312,7 +312,7 @@ impl Reliable {
     pub fn poll_transmit(&mut self, now: Instant, writer: &mut FrameWriter) -> Option<Bytes> {
         self.start_next(now);
         if let Some(outstanding) = self.outstanding.as_mut().filter(|outstanding| outstanding.attempts == 0) {
-            self.stats.sent += 1;
+            self.stats.sent = self.stats.sent.saturating_add(1);
             outstanding.attempts = 1;
             outstanding.sent_at = now;
             return Some(outstanding.frame(writer));
@@ -343,7 +343,7 @@ impl Reliable {
             self.exhausted = true;
             return None;
         }
-        self.stats.retransmitted += 1;
+        self.stats.retransmitted = self.stats.retransmitted.saturating_add(1);
         outstanding.attempts = outstanding.attempts.saturating_add(1);
         outstanding.sent_at = now;
         Some(outstanding.frame(writer))
@@ -361,8 +361,8 @@ impl Reliable {
         if self.exhausted {
             return None;
         }
-        let outstanding = self.outstanding.as_ref()?;
-        Some(outstanding.sent_at + self.limits.retransmit_after)
+        // Beyond the end of time means never.
+        self.outstanding.as_ref()?.sent_at.checked_add(self.limits.retransmit_after)
     }
 
     /// Whether a message stayed unacknowledged after [`ReliableLimits::attempts_max`] attempts: give the peer up.
@@ -387,7 +387,8 @@ impl Reliable {
     /// Bytes on the heap: bodies that wait, and the parts of a message that is being put together.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        self.queue.capacity() * size_of::<Queued>() + self.queue_bytes + self.assembly.memory_bytes()
+        let slots = self.queue.capacity().saturating_mul(size_of::<Queued>());
+        slots.saturating_add(self.queue_bytes).saturating_add(self.assembly.memory_bytes())
     }
 
     /// The peer said that it takes split messages (35 at a server, 34 at a client).
@@ -405,7 +406,7 @@ impl Reliable {
     /// Messages waiting or outstanding.
     #[must_use]
     pub fn queue_messages(&self) -> usize {
-        self.queue.len() + usize::from(self.outstanding.is_some())
+        self.queue.len().saturating_add(usize::from(self.outstanding.is_some()))
     }
 
     /// A copy of the counters.

@@ -61,14 +61,14 @@ impl Assembly {
         }
         let fits = index < total
             && usize::from(total) <= PARTS_MAX
-            && self.body.len() + data.len() <= ASSEMBLY_BYTES_MAX
+            && self.body.len().saturating_add(data.len()) <= ASSEMBLY_BYTES_MAX
             && !matches!(message_id, id::ACKN | id::SPLIT);
         if !fits || (self.id, self.total, self.next) != (message_id, total, index) {
             self.clear();
             return Part::Refused;
         }
         self.body.extend_from_slice(data);
-        self.next += 1;
+        self.next = self.next.saturating_add(1);
         if self.next < total {
             return Part::Stored;
         }

@@ -369,7 +369,7 @@ fn put_value(value: &Value, out: &mut BytesMut, depth: u32) -> Result<(), AmfErr
             out.put_u8(STRICT_ARRAY);
             out.put_u32(elements.len() as u32);
             for element in elements {
-                put_value(element, out, depth + 1)?;
+                put_value(element, out, depth.saturating_add(1))?;
             }
         }
         Value::Date { unix_millis, zone_minutes } => {
@@ -389,7 +389,7 @@ fn put_value(value: &Value, out: &mut BytesMut, depth: u32) -> Result<(), AmfErr
         }
         Value::Amf3(value) => {
             out.put_u8(AMF3);
-            amf3::put_value(value, out, depth + 1)?;
+            amf3::put_value(value, out, depth.saturating_add(1))?;
         }
     }
     Ok(())
@@ -398,7 +398,7 @@ fn put_value(value: &Value, out: &mut BytesMut, depth: u32) -> Result<(), AmfErr
 fn put_properties(object: &Object<Value>, out: &mut BytesMut, depth: u32) -> Result<(), AmfError> {
     for (key, value) in object {
         put_short_text(key, out)?;
-        put_value(value, out, depth + 1)?;
+        put_value(value, out, depth.saturating_add(1))?;
     }
     out.put_slice(&[0, 0, OBJECT_END]);
     Ok(())

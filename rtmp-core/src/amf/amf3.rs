@@ -200,7 +200,7 @@ pub(super) fn read_value(reader: &mut Reader, tables: &mut Tables, depth: u32) -
                 }
                 return Ok(Value::Reference(index));
             }
-            tables.objects += 1;
+            tables.objects = tables.objects.saturating_add(1);
             read_complex(reader, tables, depth, marker, head >> 1)?
         }
         marker => return Err(Reader::error_at(at, AmfErrorKind::Marker(marker))),
@@ -377,7 +377,7 @@ pub(super) fn put_value(value: &Value, out: &mut BytesMut, depth: u32) -> Result
     if depth > ENCODE_DEPTH_MAX {
         return Err(AmfError { offset: out.len(), kind: AmfErrorKind::Depth(ENCODE_DEPTH_MAX) });
     }
-    let deeper = depth + 1;
+    let deeper = depth.saturating_add(1);
     match value {
         Value::Undefined => out.put_u8(UNDEFINED),
         Value::Null => out.put_u8(NULL),
@@ -490,7 +490,7 @@ fn put_head(marker: u8, count: usize, out: &mut BytesMut) -> Result<(), AmfError
 
 /// A count that fits 29 bits after `flags` flag bits.
 fn small(count: usize, flags: u32, out: &BytesMut) -> Result<u32, AmfError> {
-    let fits = u32::try_from(count).ok().filter(|&count| count < 1 << (29 - flags));
+    let fits = u32::try_from(count).ok().filter(|&count| count < 1 << 29_u32.saturating_sub(flags));
     let length = u32::try_from(count).unwrap_or(u32::MAX);
     fits.ok_or(AmfError { offset: out.len(), kind: AmfErrorKind::StringBytes(length) })
 }

@@ -53,7 +53,7 @@ impl Reader {
             return Err(self.error(AmfErrorKind::Truncated));
         };
         let array = *array;
-        self.offset += N;
+        self.offset = self.offset.saturating_add(N);
         Ok(array)
     }
 
@@ -79,7 +79,7 @@ impl Reader {
         if self.rest().len() < length {
             return Err(self.error(AmfErrorKind::Truncated));
         }
-        let end = self.offset + length;
+        let end = self.offset.saturating_add(length);
         let bytes = self.bytes.slice(self.offset..end);
         self.offset = end;
         Ok(bytes)
@@ -94,7 +94,7 @@ impl Reader {
 
     /// Counts one more value.
     pub(super) fn count_value(&mut self) -> Result<(), AmfError> {
-        self.values += 1;
+        self.values = self.values.saturating_add(1);
         if self.values > self.limits.values_max {
             return Err(self.error(AmfErrorKind::Values(self.limits.values_max)));
         }
@@ -106,7 +106,7 @@ impl Reader {
         if depth >= self.limits.depth_max {
             return Err(self.error(AmfErrorKind::Depth(self.limits.depth_max)));
         }
-        Ok(depth + 1)
+        Ok(depth.saturating_add(1))
     }
 
     /// The undivided rest.

@@ -35,10 +35,10 @@ pub(crate) fn put_basic(out: &mut BytesMut, fmt: u8, csid: u32) {
     let fmt = fmt << 6;
     match csid {
         0..=63 => out.put_u8(fmt | (csid & 0x3f) as u8),
-        64..=319 => out.put_slice(&[fmt, (csid - 64) as u8]),
+        64..=319 => out.put_slice(&[fmt, csid.saturating_sub(64) as u8]),
         _ => {
             out.put_u8(fmt | 1);
-            out.put_u16_le((csid - 64) as u16);
+            out.put_u16_le(csid.saturating_sub(64) as u16);
         }
     }
 }
@@ -124,8 +124,9 @@ impl Header {
     /// on every continuation chunk, which all measured readers need (spec 3.4).
     pub(crate) fn put_message(&self, out: &mut BytesMut, payload: &[u8], chunk_size: u32) {
         let size = (chunk_size as usize).max(1);
-        let continuations = payload.len().saturating_sub(1) / size;
-        out.reserve(18 + payload.len() + continuations * (Self::basic_bytes(self.csid) + 4));
+        let continuations = payload.len().div_ceil(size).saturating_sub(1);
+        let headers = continuations.saturating_mul(Self::basic_bytes(self.csid).saturating_add(4));
+        out.reserve(payload.len().saturating_add(18).saturating_add(headers));
         self.put(out);
         let mut chunks = payload.chunks(size);
         if let Some(first) = chunks.next() {

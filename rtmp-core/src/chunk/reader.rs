@@ -155,7 +155,7 @@ impl ChunkReader {
 
     /// Bytes held for unfinished messages and chunk stream states.
     pub fn memory_bytes(&self) -> usize {
-        self.partial_bytes + self.slots.capacity() * size_of::<Slot>()
+        self.partial_bytes.saturating_add(self.slots.capacity().saturating_mul(size_of::<Slot>()))
     }
 
     /// Chunk streams with an unfinished message, in order of first use.
@@ -194,7 +194,7 @@ impl ChunkReader {
             let missing = (slot.fields.length as usize).saturating_sub(slot.partial.len());
             let Some(index) = found else { return Ok(false) };
             self.current = Some(Current { slot: index, remaining: missing.min(self.chunk_size as usize) });
-            input.advance(basic.bytes + bytes);
+            input.advance(basic.bytes.saturating_add(bytes));
             return Ok(true);
         }
         let parsed = match (basic.fmt, slot) {
@@ -218,7 +218,7 @@ impl ChunkReader {
             slot.open = true;
         }
         self.current = Some(Current { slot: index, remaining: length.min(self.chunk_size as usize) });
-        input.advance(basic.bytes + parsed.bytes);
+        input.advance(basic.bytes.saturating_add(parsed.bytes));
         Ok(true)
     }
 
@@ -241,18 +241,19 @@ impl ChunkReader {
         let taken = current.remaining.min(input.len());
         let before = slot.partial.capacity();
         reserve(&mut slot.partial, taken, length);
-        self.partial_bytes += slot.partial.capacity() - before;
+        let grown = slot.partial.capacity().saturating_sub(before);
+        self.partial_bytes = self.partial_bytes.saturating_add(grown);
         if self.partial_bytes > self.bounds.partial {
             return Err(LimitExceeded::new(LimitKind::PartialBytes, self.bounds.partial as u64).into());
         }
         slot.partial.extend_from_slice(input.get(..taken).unwrap_or_default());
         input.advance(taken);
-        let remaining = current.remaining - taken;
+        let remaining = current.remaining.saturating_sub(taken);
         self.current = (remaining > 0).then_some(Current { remaining, ..current });
         let complete = slot.partial.len() == length;
         let payload = complete.then(|| {
             slot.open = false;
-            self.partial_bytes -= slot.partial.capacity();
+            self.partial_bytes = self.partial_bytes.saturating_sub(slot.partial.capacity());
             Bytes::from(std::mem::take(&mut slot.partial))
         });
         self.credit(taken);
@@ -292,7 +293,7 @@ impl ChunkReader {
             open: false,
             partial: Vec::new(),
         });
-        Ok(self.slots.len() - 1)
+        Ok(self.slots.len().saturating_sub(1))
     }
 
     /// Set Chunk Size and Abort act on the very next chunk, so they are obeyed here.
@@ -314,7 +315,7 @@ impl ChunkReader {
             self.chunk_size = size.min(CHUNK_SIZE_MAX);
         } else if let Some(slot) = self.slots.iter_mut().find(|slot| slot.csid == value) {
             slot.open = false;
-            self.partial_bytes -= slot.partial.capacity();
+            self.partial_bytes = self.partial_bytes.saturating_sub(slot.partial.capacity());
             slot.partial = Vec::new();
         }
         Ok(())
@@ -328,7 +329,7 @@ fn reserve(partial: &mut Vec<u8>, taken: usize, length: usize) {
         return;
     }
     let target = needed.max(RESERVE).max(partial.capacity().saturating_mul(2)).min(length).max(needed);
-    partial.reserve_exact(target - partial.len());
+    partial.reserve_exact(target.saturating_sub(partial.len()));
 }
 
 /// A header of format 0, 1 or 2 that opens a message. `None` means more bytes are needed.
@@ -348,7 +349,7 @@ fn first_header(fmt: u8, rest: &[u8], slot: Option<&Slot>) -> Option<Parsed> {
         timestamp,
         delta: value,
         extended,
-        bytes: bytes + if extended.is_some() { 4 } else { 0 },
+        bytes: bytes.saturating_add(if extended.is_some() { 4 } else { 0 }),
     })
 }
 

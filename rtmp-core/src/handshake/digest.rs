@@ -55,12 +55,12 @@ pub enum Schema {
 impl Schema {
     /// Position of the digest in a packet 1 of this schema: the four bytes in front of the digest block choose it.
     pub fn digest_position(self, packet: &[u8; PACKET_BYTES]) -> usize {
-        let block = match self {
+        let block: usize = match self {
             Self::Zero => 772,
             Self::One => 8,
         };
         let offset: usize = packet.iter().skip(block).take(4).copied().map(usize::from).sum();
-        block + 4 + offset % 728
+        block.saturating_add(4).saturating_add(offset % 728)
     }
 }
 
@@ -111,6 +111,7 @@ fn split(packet: &[u8; PACKET_BYTES], schema: Schema) -> Option<(&[u8], &[u8; DI
     Some((before, digest, after))
 }
 
+#[expect(clippy::expect_used, reason = "HMAC takes keys of any length (RFC 2104)")]
 fn mac(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
     for part in parts {

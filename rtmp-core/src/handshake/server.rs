@@ -73,7 +73,7 @@ impl ServerHandshake {
                     // What stands in C2 differs between honest peers, so it is not judged (spec 2.5).
                     let taken = input.len().min(*left);
                     input.advance(taken);
-                    *left -= taken;
+                    *left = left.saturating_sub(taken);
                     return Ok((*left == 0).then_some(*info));
                 }
             }

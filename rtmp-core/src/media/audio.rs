@@ -127,7 +127,7 @@ impl<'a> AudioTag<'a> {
                 _ => 44_100,
             }),
             bits: Some(if head & 0x02 == 0 { 8 } else { 16 }),
-            channels: Some(1 + (head & 0x01)),
+            channels: Some(if head & 0x01 == 0 { 1 } else { 2 }),
             nano_offset: None,
             tracks: None,
             body: cursor.rest,

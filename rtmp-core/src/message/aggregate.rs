@@ -72,9 +72,10 @@ impl Iterator for Aggregate {
                 self.rest.clear();
                 return None;
             }
-            let payload = self.rest.slice(TAG_HEADER..TAG_HEADER + length);
+            let end = length.saturating_add(TAG_HEADER);
+            let payload = self.rest.slice(TAG_HEADER..end);
             // The back pointer behind the last tag may be missing.
-            self.rest.advance((TAG_HEADER + length + 4).min(self.rest.len()));
+            self.rest.advance(end.saturating_add(4).min(self.rest.len()));
             let first = *self.first.get_or_insert(time);
             if MessageType(kind) == MessageType::AGGREGATE {
                 self.dropped = true;

@@ -96,12 +96,13 @@ pub fn without_property(frame: &Bytes, key: &str) -> Result<Option<Bytes>, AmfEr
     };
     // Read the properties once more, one by one, and copy what stays.
     let mut rest = Decoder::new(frame.clone(), AmfLimits::data()).cut_objects(CutObjects::Accept);
-    rest.skip(start + head);
+    let head_end = start.saturating_add(head);
+    rest.skip(head_end);
     let mut out = BytesMut::with_capacity(frame.len());
-    out.put_slice(frame.get(..start + head).unwrap_or_default());
+    out.put_slice(frame.get(..head_end).unwrap_or_default());
     for (name, _) in object {
         let from = rest.offset();
-        rest.skip(2 + name.len());
+        rest.skip(name.len().saturating_add(2));
         rest.next_value()?;
         if *name != *key {
             out.put_slice(frame.get(from..rest.offset()).unwrap_or_default());
