@@ -15,7 +15,7 @@ use rtmp_core::message::{DataFrame, Status, status::code};
 use crate::origin::{Behaviour, frame};
 use crate::world::{World, start};
 
-fn settings(list: &[&str]) -> PushSettings {
+pub(crate) fn settings(list: &[&str]) -> PushSettings {
     let origins: Vec<HostPort> = list.iter().map(|host| host.parse().unwrap()).collect();
     PushSettings::new(OriginSettings::new(origins))
 }
