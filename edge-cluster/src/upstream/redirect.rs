@@ -58,6 +58,11 @@ impl Chain {
     }
 }
 
+/// The URL of a request to connect again, when it names another server: it may also be a path on the same one.
+pub(super) fn elsewhere(url: Option<&str>) -> Option<&str> {
+    url.filter(|url| url.contains("://"))
+}
+
 fn place_of(url: &str) -> Option<HostPort> {
     let url = StreamUrl::parse(url, "").ok().filter(|url| url.scheme == "rtmp")?;
     Some(HostPort { host: url.host, port: url.port })

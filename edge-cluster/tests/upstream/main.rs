@@ -9,4 +9,5 @@ mod pull;
 mod push;
 mod redirect;
 mod vectors;
+mod wire;
 mod world;

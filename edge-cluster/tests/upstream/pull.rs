@@ -5,13 +5,10 @@ use std::time::Duration;
 
 use edge_cluster::config::HostPort;
 use edge_cluster::upstream::{
-    OriginSettings, OwnAddresses, Pull, PullEvent, PullPhase, PullSettings, UpstreamInput, UpstreamOutput,
-    UpstreamStream,
+    OriginSettings, OwnAddresses, Pull, PullEvent, PullPhase, PullSettings, UpstreamStream,
 };
 use rtmp_core::amf::amf0::Value;
-use rtmp_core::handshake::Scheme;
 use rtmp_core::message::{Status, status::code};
-use rtmp_core::{ConnectionConfig, Progress, ServerConnection, ServerEvent};
 
 use crate::origin::{Behaviour, not_found};
 use crate::world::{World, start};
@@ -65,25 +62,6 @@ fn row_07_one_pull_makes_one_connection_and_delivers() {
     let status = world.machine.status();
     assert_eq!((status.phase, status.attempts, status.sources), (PullPhase::Delivering, 1, 1));
     assert!(status.stats.bytes_received > 3000);
-}
-
-#[test]
-fn row_02_the_handshake_is_signed_and_connect_travels_with_its_last_part() {
-    let start = start();
-    let stream = UpstreamStream::new("v", "live", "show");
-    let mut pull = Pull::new(Arc::new(settings(&["a"])), stream, 1, start);
-    let mut server = ServerConnection::new(Arc::new(ConnectionConfig::default()), 2, start);
-    assert!(matches!(pull.poll_output(), Some(UpstreamOutput::Connect { attempt: 1, .. })));
-    assert_eq!(pull.handle_input(start, 1, UpstreamInput::Connected), Progress::NeedBytes);
-    assert_eq!(pull.poll_output(), Some(UpstreamOutput::Write));
-    assert_eq!(server.handle_input(start, &mut pull.private().split()), Ok(Progress::NeedBytes));
-    let mut answer = server.outgoing().split();
-    assert_eq!(pull.handle_input(start, 1, UpstreamInput::Received(&mut answer)), Progress::NeedBytes);
-    assert_eq!(pull.poll_output(), Some(UpstreamOutput::Write), "one write");
-    assert_eq!(server.handle_input(start, &mut pull.private().split()), Ok(Progress::Asking));
-    let Some(ServerEvent::Handshaken(info)) = server.poll_event() else { panic!("a handshake") };
-    assert!(matches!(info.scheme, Scheme::Digest(_)), "{info:?}");
-    assert!(matches!(server.poll_event(), Some(ServerEvent::ConnectRequested { .. })));
 }
 
 #[test]
@@ -283,6 +261,25 @@ fn the_publisher_may_leave_and_come_back_at_the_same_origin() {
 }
 
 #[test]
+fn a_play_that_the_origin_ends_with_an_error_goes_elsewhere() {
+    let mut world = world(2);
+    world.run_secs(2.0);
+    world.server().send_status(&Status::error(code::PLAY_FAILED, "disk")).unwrap();
+    world.run_secs(0.5);
+    assert_eq!(
+        world.words()[3..],
+        [
+            "ended Lost",
+            "disconnect",
+            "failed a: ended by the server: NetStream.Play.Failed disk",
+            "connect b",
+            "accepted",
+            "source"
+        ]
+    );
+}
+
+#[test]
 fn silent_and_dark_origins_cost_at_most_five_seconds_each() {
     let mut world = world(3);
     world.origin("a").behaviour = Behaviour::Dark;
@@ -361,21 +358,4 @@ fn row_09_a_stop_says_good_bye_and_ends_everything() {
     world.run_secs(30.0);
     assert_eq!(world.words().len(), 5);
     assert_eq!(world.machine.status().phase, PullPhase::Stopped);
-}
-
-#[test]
-fn inputs_of_an_attempt_that_is_over_are_ignored() {
-    let mut world = world(2);
-    world.run_secs(1.0);
-    world.kill("a");
-    let before = world.words().len();
-    let now = world.now;
-    for input in [UpstreamInput::Connected, UpstreamInput::Closed, UpstreamInput::Stalled] {
-        assert_eq!(world.machine.handle_input(now, 1, input), Progress::NeedBytes);
-    }
-    let mut late = bytes::BytesMut::from(&b"late bytes"[..]);
-    let progress = world.machine.handle_input(now, 1, UpstreamInput::Received(&mut late));
-    assert_eq!((progress, late.len()), (Progress::NeedBytes, 0));
-    world.drain();
-    assert_eq!(world.words().len(), before);
 }

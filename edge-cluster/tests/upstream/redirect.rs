@@ -73,7 +73,7 @@ fn an_enhanced_origin_may_ask_us_to_connect_again() {
     );
     // To the same server, but not over and over.
     world.run_secs(12.0);
-    assert!(world.server().request_reconnect(None, "again").unwrap());
+    assert!(world.server().request_reconnect(Some("/live"), "again").unwrap());
     world.run_secs(1.0);
     assert!(world.server().request_reconnect(None, "and again").unwrap());
     world.run_secs(1.0);

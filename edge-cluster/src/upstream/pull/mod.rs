@@ -13,6 +13,7 @@ pub use event::{PullEvent, PullPhase, PullStatus, SourceEnd};
 
 use super::caller::{Caller, Machine, Next};
 use super::line::{Farewell, with_times};
+use super::redirect::elsewhere;
 use super::{AttemptError, ConnectFailure, PullSettings, UpstreamInput, UpstreamOutput, UpstreamStream};
 use crate::config::HostPort;
 
@@ -339,7 +340,7 @@ impl Machine for Pull {
             ClientEvent::Ended(_) => self.on_unpublished(),
             ClientEvent::Refused(status) => self.fail(now, AttemptError::Refused(status)),
             ClientEvent::Redirected { url, .. } => self.redirect(now, Some(&url)),
-            ClientEvent::ReconnectRequested { url } => self.redirect(now, url.as_deref()),
+            ClientEvent::ReconnectRequested { url } => self.redirect(now, elsewhere(url.as_deref())),
             ClientEvent::Closed => self.fail(now, AttemptError::Closed),
             _ => {}
         }

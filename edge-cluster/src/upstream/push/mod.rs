@@ -14,6 +14,7 @@ pub use event::{PushEvent, PushPhase, PushStatus};
 
 use super::caller::{Caller, Machine, Next};
 use super::line::{Farewell, with_times};
+use super::redirect::elsewhere;
 use super::settings::{Failover, Patience};
 use super::{AttemptError, ConnectFailure, PushSettings, UpstreamInput, UpstreamOutput, UpstreamStream};
 use crate::config::HostPort;
@@ -360,7 +361,7 @@ impl Machine for Push {
             ClientEvent::Refused(status) => self.on_refused(now, status),
             ClientEvent::Ended(status) => self.on_ended(now, status),
             ClientEvent::Redirected { url, .. } => self.redirect(now, Some(&url)),
-            ClientEvent::ReconnectRequested { url } => self.redirect(now, url.as_deref()),
+            ClientEvent::ReconnectRequested { url } => self.redirect(now, elsewhere(url.as_deref())),
             ClientEvent::Closed => self.fail(now, AttemptError::Closed),
             _ => {}
         }

@@ -33,7 +33,8 @@ pub enum Failover {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PushSettings {
-    /// The origins.
+    /// The origins. The chunk size of [`connection`](OriginSettings::connection) has to be the one that the stream's
+    /// shared segments are cut with.
     pub origin: OriginSettings,
     /// For resolving the name and connecting, default 3 s.
     pub connect_timeout: Duration,
