@@ -60,6 +60,20 @@ fn every_chunk_stream_of_the_vectors_is_read_wherever_it_is_cut() {
     cases.iter().for_each(check_stream);
 }
 
+/// An empty message whose repeated header ends where the input is cut: whether the extended time is repeated behind it
+/// shows only in the bytes that follow.
+#[test]
+fn an_empty_message_with_extended_time_is_read_the_same_wherever_it_is_cut() {
+    let first = hex("06ffffff00000009010000000100000a");
+    for (behind, messages) in [("c60100000a02", 2), ("c606", 2), ("c6", 1)] {
+        let wire = [first.clone(), hex(behind)].concat();
+        for piece in 1..=wire.len() {
+            let read = read_all(&mut ChunkReader::new(&wide_limits()), &wire, piece).expect("legal so far");
+            assert_eq!(read.len(), messages, "{behind} in pieces of {piece}");
+        }
+    }
+}
+
 #[test]
 fn streams_of_shipped_clients_are_read() {
     let cases = vectors("client_streams");

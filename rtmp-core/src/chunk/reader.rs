@@ -357,7 +357,7 @@ fn first_header(fmt: u8, rest: &[u8], slot: Option<&Slot>) -> Option<Parsed> {
 fn repeated_header(slot: &Slot, rest: &[u8]) -> Option<Parsed> {
     let bytes = match slot.extended {
         None => 0,
-        Some(value) => match matches_field(value, rest, slot.fields.length as usize)? {
+        Some(value) => match matches_field(value, rest)? {
             true => 4,
             false => 0,
         },
@@ -377,8 +377,7 @@ fn continuation_bytes(slot: &Slot, rest: &[u8], habit: Habit) -> Option<(usize, 
     if habit == Habit::Omits {
         return Some((0, habit));
     }
-    let missing = (slot.fields.length as usize).saturating_sub(slot.partial.len());
-    Some(match matches_field(value, rest, missing)? {
+    Some(match matches_field(value, rest)? {
         true => (4, Habit::Repeats),
         // A peer that repeated it before may skip it once without becoming one that never writes it.
         false if habit == Habit::Repeats => (0, habit),
@@ -386,13 +385,13 @@ fn continuation_bytes(slot: &Slot, rest: &[u8], habit: Habit) -> Option<(usize, 
     })
 }
 
-/// Whether `rest` begins with `value`. `None` means too few bytes are there to tell; when the message itself has
-/// fewer bytes left than the field and they are all here, a difference is enough.
-fn matches_field(value: u32, rest: &[u8], payload_left: usize) -> Option<bool> {
+/// Whether `rest` begins with `value`. `None` means too few bytes are there to tell: also when the message has none
+/// left, because the same bytes must give the same messages wherever they are cut.
+fn matches_field(value: u32, rest: &[u8]) -> Option<bool> {
     let value = value.to_be_bytes();
     if let Some((field, _)) = rest.split_first_chunk::<4>() {
         return Some(*field == value);
     }
     let differs = rest.iter().zip(value).any(|(&a, b)| a != b);
-    (differs || payload_left == 0).then_some(false)
+    differs.then_some(false)
 }
