@@ -322,6 +322,24 @@ fn a_silent_origin_we_publish_to_is_pinged() {
 }
 
 #[test]
+fn no_ping_stands_in_front_of_the_publish_or_behind_its_end() {
+    let mut config = ConnectionConfig::default();
+    config.timeouts.ping = Some(Duration::from_secs(2));
+    let mut peer = Peer::greeted(config.clone(), Purpose::Publish(PublishKind::Live));
+    peer.said();
+    assert_eq!(peer.later(4000), Ok(()));
+    assert_eq!(peer.said(), Vec::<String>::new(), "it waits for the answer to its connect");
+
+    let mut peer = Peer::started(config, Purpose::Publish(PublishKind::Live));
+    peer.status(Status::ok(status::code::PUBLISH_START, "go"));
+    peer.client.close().expect("nothing to object");
+    peer.said();
+    assert_eq!(peer.client.poll_timeout(), None);
+    assert_eq!(peer.later(60_000), Ok(()));
+    assert_eq!(peer.said(), Vec::<String>::new());
+}
+
+#[test]
 fn results_of_calls_never_made_are_ignored() {
     let mut peer = Peer::playing(ConnectionConfig::default());
     peer.call(Command::new("_result", 99.0).with(1.0), 0);

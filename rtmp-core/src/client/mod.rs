@@ -117,7 +117,7 @@ impl ClientConnection {
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), ConnectionError> {
         let result = match self.deadline {
             Some((at, waiting, after)) if now >= at => Err(ConnectionError::Silent { waiting, after }),
-            _ if self.is_publishing() => self.link.handle_ping_timeout(now),
+            _ if self.sends_pings() => self.link.handle_ping_timeout(now),
             _ => Ok(()),
         };
         if result.is_err() {
@@ -129,7 +129,7 @@ impl ClientConnection {
     /// When to call [`handle_timeout`](Self::handle_timeout) at the latest; `None` means never.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let deadline = self.deadline.map(|(at, ..)| at);
-        let ping = if self.is_publishing() { self.link.ping_timeout() } else { None };
+        let ping = if self.sends_pings() { self.link.ping_timeout() } else { None };
         [deadline, ping].into_iter().flatten().min()
     }
 
@@ -337,6 +337,11 @@ impl ClientConnection {
             self.link.send_control(&Control::WindowAckSize(self.link.config.window));
         }
         Ok(())
+    }
+
+    /// Only behind an accepted publish may a ping stand, and only there silence means nothing.
+    fn sends_pings(&self) -> bool {
+        self.is_publishing() && matches!(self.phase, Phase::Running { .. })
     }
 
     fn is_publishing(&self) -> bool {
