@@ -111,7 +111,6 @@ impl Edge {
         self.stop_outlets(now, id);
         self.pump(now, id);
         self.event(Event::PublishEnded { client: publisher.client });
-        self.end_flv_viewers(now, id);
         self.review_stream(now, id);
     }
 

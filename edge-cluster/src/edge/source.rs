@@ -226,6 +226,7 @@ impl Edge {
             Update::End { .. } => {
                 let key = stream.key.clone();
                 self.event(Event::StreamEnded { key });
+                self.end_flv_viewers(now, id);
             }
             Update::Segment(_) if !stream.had_media => {
                 stream.had_media = true;
@@ -299,8 +300,8 @@ impl Edge {
         }
     }
 
-    /// Viewers over HTTP: their response ends with the publish (spec 12).
-    pub(super) fn end_flv_viewers(&mut self, now: Instant, id: StreamId) {
+    /// Viewers over HTTP on this shard: their response ends with the publish (spec 12).
+    fn end_flv_viewers(&mut self, now: Instant, id: StreamId) {
         let Some(stream) = self.streams.get(id) else { return };
         if stream.vhost.cluster.is_edge() {
             // Another edge may have the stream: they see a pause.
