@@ -1,48 +1,50 @@
-//! Configuration files from disk, and the limit of open files.
+//! Configuration files from disk.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use edge_cluster::config::Sources;
 
-/// Reads files, each up to a limit.
+/// A file as it was: time of its last change and length; `None` when it was not there.
+pub(crate) type Mark = Option<(SystemTime, u64)>;
+
+/// How a file is now.
+pub(crate) fn mark(path: &Path) -> Mark {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
+
+/// Reads files, each up to a limit, and remembers which.
 pub(crate) struct Disk {
+    /// What relative paths are relative to.
+    folder: PathBuf,
     /// Larger files are refused by the parser; no more than one byte above is read.
-    pub(crate) file_bytes_max: usize,
+    file_bytes_max: usize,
+    read: RefCell<Vec<(PathBuf, Mark)>>,
+}
+
+impl Disk {
+    pub(crate) fn new(folder: &Path, file_bytes_max: usize) -> Self {
+        Self { folder: folder.to_owned(), file_bytes_max, read: RefCell::default() }
+    }
+
+    /// The files that were read, or should have been, as they were then.
+    pub(crate) fn into_marks(self) -> Vec<(PathBuf, Mark)> {
+        self.read.into_inner()
+    }
 }
 
 impl Sources for Disk {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        let place = self.folder.join(path);
+        // Before reading: a change in between is one that was not read.
+        self.read.borrow_mut().push((place.clone(), mark(&place)));
         let limit = u64::try_from(self.file_bytes_max).unwrap_or(u64::MAX).saturating_add(1);
         let mut text = Vec::new();
-        let result = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut text));
+        let result = File::open(&place).and_then(|file| file.take(limit).read_to_end(&mut text));
         result.map(|_| text).map_err(|error| error.to_string())
-    }
-}
-
-/// Files that this process may have open; `None` where the system does not tell.
-pub(crate) fn open_files_max() -> Option<u64> {
-    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
-    soft_limit(&limits)
-}
-
-/// The soft limit in the line `Max open files  1024  4096  files`.
-fn soft_limit(limits: &str) -> Option<u64> {
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
-    // "unlimited" is no number, and no limit.
-    line.split_whitespace().next()?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::soft_limit;
-
-    #[test]
-    fn the_soft_limit_is_the_first_number() {
-        let text =
-            "Limit  Soft Limit  Hard Limit  Units\nMax open files            1024      524288    files\n";
-        assert_eq!(soft_limit(text), Some(1024));
-        assert_eq!(soft_limit("Max open files  unlimited  unlimited  files"), None);
-        assert_eq!(soft_limit(""), None);
     }
 }

@@ -5,8 +5,11 @@ use std::fmt;
 
 /// What `-h` prints.
 pub(crate) const HELP: &str = "\
-srs-edge: the configuration tool of an SRS-compatible RTMP edge. This version checks configurations and does not serve.
+srs-edge: an SRS-compatible RTMP edge and origin.
 
+srs-edge -c FILE              serves as FILE says
+srs-edge -e                   serves as the environment says, in the foreground, log to the console
+srs-edge demo [PORT]          serves a built-in stream through an origin and an edge, and says what to open
 srs-edge -t -c FILE           checks FILE: lists all errors and warnings
 srs-edge -t -e                checks the configuration of the environment alone
 srs-edge directives [NAME]    prints the manual of all directives, or of NAME: play, gop_cache, vhost.play
@@ -21,8 +24,14 @@ srs-edge diff OLD NEW         tells what a reload from OLD to NEW would change
   -h, -?       this text
 
 SRS_CONFIG_FILE replaces the file of -c, SRS_ENV_ONLY=on is the same as -e, and SRS_... variables win over the file.
-Exit codes: 0 good, 1 the output could not be written, 2 bad configuration, bad use, or a reload that would be refused.
+
+Signals: HUP reads the configuration again, USR1 opens the log file again, QUIT stops gracefully (60 s at most), TERM and
+INT stop at once; a second QUIT, TERM or INT ends every wait.
+Exit codes: 0 good, 1 failed, 2 bad configuration, bad use, or a reload that would be refused.
 ";
+
+/// Where `demo` serves when it is not told otherwise: the usual port of RTMP.
+const DEMO_PORT: u16 = 1935;
 
 /// Where the configuration comes from.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -48,7 +57,8 @@ pub(crate) enum Action {
     Help,
     Version,
     Signature,
-    Serve,
+    Serve(Input),
+    Demo { port: u16 },
     Check(Input),
     Directives(Option<String>),
     Diff { old: String, new: String },
@@ -90,16 +100,21 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Options, Str
         ["directives"] => Action::Directives(None),
         ["directives", name] => Action::Directives(Some((*name).into())),
         ["diff", old, new] => Action::Diff { old: (*old).into(), new: (*new).into() },
-        ["directives" | "diff", ..] => {
-            return Err("directives [NAME] or diff OLD NEW, see srs-edge -h".into());
+        ["demo"] => Action::Demo { port: DEMO_PORT },
+        ["demo", port] => match port.parse() {
+            Ok(port) => Action::Demo { port },
+            Err(_) => return Err(format!("{port:?} is no port, see srs-edge -h")),
+        },
+        ["directives" | "diff" | "demo", ..] => {
+            return Err("directives [NAME], diff OLD NEW or demo [PORT], see srs-edge -h".into());
         }
         [] if file.is_some() || environment_only || test => {
             let input =
                 if environment_only { Some(Input::Environment) } else { replaced(file).map(Input::File) };
             match (test, input) {
                 (true, Some(input)) => Action::Check(input),
-                (true, None) => return Err("-t needs -c FILE or -e".into()),
-                (false, _) => Action::Serve,
+                (false, Some(input)) => Action::Serve(input),
+                (_, None) => return Err("-t needs -c FILE or -e".into()),
             }
         }
         [word, ..] if file.is_some() || test => return Err(format!("{word} is too much, see srs-edge -h")),

@@ -94,14 +94,30 @@ fn the_environment_counts() {
 }
 
 #[test]
-fn it_says_that_it_does_not_serve() {
-    let folder = Folder::new("serve").file("a.conf", "listen 1935;");
+fn serving_a_bad_configuration_lists_all_errors_and_the_code_is_2() {
+    let folder = Folder::new("serve").file("a.conf", "listen 1935;\nfoo 1;\nvhost a { bar 2; }\n");
     let (code, out, err) = run(&folder.0, &["-c", "a.conf"]);
     assert_eq!((code, out.as_str()), (2, ""));
     assert_eq!(
         err,
-        "srs-edge: this version only checks configurations and does not serve; add -t to check\n"
+        "error: a.conf:2:1: unknown directive foo\nerror: a.conf:3:11: unknown directive vhost.bar\n"
     );
+    assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 1, "nothing was made");
+}
+
+#[test]
+fn every_directive_out_of_scope_is_accepted_with_one_warning() {
+    let text = "listen 1935; max_connections 10;\nrtc_server { enabled on; listen 8000; }\n\
+                srt_server { enabled on; }\nstream_caster { enabled on; caster gb28181; }\n\
+                vhost a { hls { enabled on; hls_path x; }\n dvr { enabled on; }\n rtc { enabled on; }\n\
+                transcode x { enabled on; engine y { } }\n ingest i { enabled on; }\n bandcheck { a b; }\n}";
+    let folder = Folder::new("scope").file("a.conf", text);
+    let (code, _, err) = run(&folder.0, &["-t", "-c", "a.conf"]);
+    assert_eq!(code, 0, "{err}");
+    let mut places: Vec<&str> = err.lines().map(|line| line.split(": ").nth(1).unwrap()).collect();
+    assert_eq!(places.len(), 9, "{err}");
+    places.dedup();
+    assert_eq!(places.len(), 9, "one warning each: {err}");
 }
 
 #[test]
@@ -110,13 +126,19 @@ fn help_version_and_bad_use() {
     for args in [&["-h"][..], &["-?"], &[], &["word"]] {
         let (code, out, _) = run(&folder.0, args);
         assert_eq!(code, 0, "{args:?}");
-        assert!(out.contains("srs-edge -t -c FILE"), "{args:?}");
+        assert!(out.contains("srs-edge -t -c FILE") && out.contains("srs-edge demo"), "{args:?}");
     }
     assert_eq!(run(&folder.0, &["-v"]).1, format!("{}\n", env!("CARGO_PKG_VERSION")));
     assert_eq!(run(&folder.0, &["-g"]).1, format!("srs-edge/{}\n", env!("CARGO_PKG_VERSION")));
-    for args in
-        [&["-x"][..], &["-c"], &["-t"], &["diff", "a"], &["directives", "a", "b"], &["-t", "-c", "a", "b"]]
-    {
+    for args in [
+        &["-x"][..],
+        &["-c"],
+        &["-t"],
+        &["diff", "a"],
+        &["directives", "a", "b"],
+        &["-t", "-c", "a", "b"],
+        &["demo", "x"],
+    ] {
         let (code, out, err) = run(&folder.0, args);
         assert_eq!((code, out.as_str()), (2, ""), "{args:?}");
         assert_eq!(err.lines().count(), 1, "{args:?}: {err}");

@@ -1,0 +1,196 @@
+//! What happens on the edge, told to the log and to hooks.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use edge_cluster::ConnId;
+use edge_cluster::admission::GateRefusal;
+use edge_cluster::config::LogLevel;
+use edge_cluster::edge::{ClientInfo, CloseReason, Event, Question};
+use edge_cluster::tokio::{Answer, Handler};
+
+use crate::app::Configuration;
+use crate::clock;
+use crate::hooks::{Action, Hooks};
+use crate::log::Log;
+
+/// Warnings of one kind in one second; more are only counted. A line that breaks slows thousands of viewers at once.
+const WARNINGS_MAX: u32 = 20;
+
+/// Tells events on. Its methods run on the threads that carry media: none of them waits.
+pub(crate) struct Teller {
+    log: Log,
+    hooks: Hooks,
+    configuration: Arc<Configuration>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The names of open connections in the log.
+    cids: BTreeMap<ConnId, Arc<str>>,
+    slow: Budget,
+    turned_away: Budget,
+}
+
+/// How many warnings of one kind there were in this second.
+#[derive(Debug, Default)]
+struct Budget {
+    since: Option<Instant>,
+    count: u32,
+}
+
+impl Budget {
+    /// One more: `Ok` when it may be written, with the number of those that were left out before.
+    fn spend(&mut self, now: Instant) -> Result<u32, ()> {
+        let fresh =
+            self.since.is_none_or(|since| now.saturating_duration_since(since) >= Duration::from_secs(1));
+        if fresh {
+            let left_out = self.count.saturating_sub(WARNINGS_MAX);
+            *self = Self { since: Some(now), count: 1 };
+            return Ok(left_out);
+        }
+        self.count = self.count.saturating_add(1);
+        if self.count <= WARNINGS_MAX { Ok(0) } else { Err(()) }
+    }
+}
+
+impl Handler for Teller {
+    fn on_event(&self, event: Event) {
+        self.tell(&event);
+    }
+
+    fn on_question(&self, question: Question, answer: Answer) {
+        self.hooks.ask(&self.configuration.get(), question, answer);
+    }
+
+    fn on_turned_away(&self, peer: SocketAddr, why: GateRefusal) {
+        if self.is_within_budget(|state| &mut state.turned_away, "more connections were turned away") {
+            self.log.warn(self.log.cid(), &format!("connection of {peer} turned away: {why}"));
+        }
+    }
+
+    fn on_accept_error(&self, listener: SocketAddr, error: &io::Error) {
+        self.log.failure(LogLevel::Error, self.log.cid(), &format!("cannot accept on {listener} "), error);
+    }
+}
+
+impl Teller {
+    pub(crate) fn new(log: Log, hooks: Hooks, configuration: Arc<Configuration>) -> Self {
+        Self { log, hooks, configuration, state: Mutex::default() }
+    }
+
+    fn tell(&self, event: &Event) {
+        let log = &self.log;
+        match event {
+            Event::Opened { conn, peer } => {
+                log.debug(&conn.to_string(), &format!("RTMP client ip={}:{}", peer.ip(), peer.port()));
+            }
+            Event::Identified { client } => {
+                self.state().cids.insert(client.conn, Arc::clone(&client.client_id));
+                let key = &client.key;
+                log.info(
+                    &client.client_id,
+                    &format!(
+                        "client identified, type={}, vhost={}, app={}, stream={}, param={}, ip={}, conn={}",
+                        client.kind, key.vhost, key.app, key.stream, client.param, client.peer, client.conn
+                    ),
+                );
+            }
+            Event::Refused { conn, client, refusal } => {
+                log.warn(&self.cid(*conn, client.as_deref()), &format!("client refused: {refusal}"));
+            }
+            Event::PublishBegan { client } => {
+                log.info(&client.client_id, &format!("start publish, url={}", client.stream_url()));
+            }
+            Event::PublishEnded { client } => self.hook(Action::Unpublish, client),
+            Event::PlayBegan { client } => {
+                log.info(&client.client_id, &format!("start play, url={}", client.stream_url()));
+            }
+            Event::PlayEnded { client } => self.hook(Action::Stop, client),
+            Event::Closed { conn, client, reason, sent_bytes, received_bytes } => {
+                let (sent_bytes, received_bytes) = (*sent_bytes, *received_bytes);
+                let text = format!(
+                    "client finished: {reason}, send_bytes={sent_bytes}, recv_bytes={received_bytes}"
+                );
+                let cid = self.cid(*conn, client.as_deref());
+                match reason {
+                    CloseReason::Protocol(_) | CloseReason::TooSlow => log.warn(&cid, &text),
+                    // Who says nothing at all is a port scan or a health check.
+                    _ if client.is_none() => log.debug(&cid, &text),
+                    _ => log.info(&cid, &text),
+                }
+                self.state().cids.remove(conn);
+                if let Some(client) = client {
+                    self.hook(Action::Close { sent_bytes, received_bytes }, client);
+                }
+            }
+            Event::UpstreamConnecting { kind, key, conn, target } => {
+                let url = key.as_ref().map(ToString::to_string).unwrap_or_default();
+                log.info(&conn.to_string(), &format!("edge-{kind} connecting to {target}, url={url}"));
+            }
+            Event::UpstreamBegan { kind, key, conn } => {
+                log.info(&conn.to_string(), &format!("edge-{kind} began, url={key}"));
+            }
+            Event::UpstreamEnded { kind, key, reason } => {
+                log.warn(log.cid(), &format!("edge-{kind} ended, url={key}: {reason}"));
+            }
+            Event::StreamBegan { key } => log.info(log.cid(), &format!("stream began, url={key}")),
+            Event::StreamEnded { key } => log.info(log.cid(), &format!("stream ended, url={key}")),
+            Event::Resynced { conn, dropped } => self.slow_viewer(*conn, *dropped),
+            _ => {}
+        }
+    }
+
+    fn hook(&self, action: Action, client: &Arc<ClientInfo>) {
+        self.hooks.tell(&self.configuration.get(), action, client);
+    }
+
+    fn slow_viewer(&self, conn: ConnId, dropped: u64) {
+        if self.is_within_budget(|state| &mut state.slow, "more viewers were too slow") {
+            let text = format!("viewer is too slow and goes on at a later key frame, dropped={dropped}");
+            self.log.warn(&self.cid(conn, None), &text);
+        }
+    }
+
+    /// Whether one more warning of this kind may be written. What was left out is told in one line, with the first
+    /// warning of a later second.
+    fn is_within_budget(&self, of: fn(&mut State) -> &mut Budget, what: &str) -> bool {
+        let left_out = of(&mut self.state()).spend(clock::now());
+        if let Ok(left_out @ 1..) = left_out {
+            self.log.warn(self.log.cid(), &format!("{left_out} {what}"));
+        }
+        left_out.is_ok()
+    }
+
+    fn cid(&self, conn: ConnId, client: Option<&ClientInfo>) -> Arc<str> {
+        match client {
+            Some(client) => Arc::clone(&client.client_id),
+            None => self.state().cids.get(&conn).cloned().unwrap_or_else(|| conn.to_string().into()),
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        // A table of names is usable whatever happened to the thread that held it.
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the start of a test's own time")]
+    fn warnings_do_not_fill_the_disk() {
+        let start = Instant::now();
+        let mut budget = Budget::default();
+        let written = (0..100).filter(|_| budget.spend(start).is_ok()).count();
+        assert_eq!(written, 20);
+        assert_eq!(budget.spend(start + Duration::from_secs(1)), Ok(80));
+        assert_eq!(budget.spend(start + Duration::from_secs(1)), Ok(0));
+    }
+}

@@ -1,0 +1,112 @@
+//! HTTP: the API, the streams and files, the metrics. One listener does several of these where the addresses are equal.
+
+mod api;
+mod body;
+mod files;
+mod flv;
+mod guard;
+mod listener;
+mod metrics;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use axum::{Extension, Router};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+
+use crate::app::App;
+pub(crate) use listener::{Listener, Roles, bind};
+
+/// Longest wait for a request, also for the next one on the same connection (spec 11).
+const READ_TIMEOUT: Duration = Duration::from_secs(15);
+/// Larger heads of requests are refused.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Larger bodies are refused; no path reads one.
+const BODY_BYTES_MAX: u64 = 64 * 1024;
+/// Connections of one listener at the same time; viewers of streams count against `max_connections` too.
+const CONNECTIONS_MAX: usize = 16_384;
+/// Wait after a failed accept: without it a lack of file descriptors would be a busy loop.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Who sent a request.
+#[derive(Clone, Copy, Debug)]
+struct Peer(SocketAddr);
+
+/// Serves one listener for ever.
+pub(crate) async fn serve(listener: Listener, app: Arc<App>) {
+    let router = router(listener.roles, &app);
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        // The semaphore is never closed.
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+        match listener.socket.accept().await {
+            Ok((socket, peer)) => {
+                let router = router.clone();
+                tokio::spawn(async move {
+                    connection(socket, peer, router).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                app.log.failure(edge_cluster::config::LogLevel::Warn, app.log.cid(), "http: accept ", &error);
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection(socket: TcpStream, peer: SocketAddr, router: Router) {
+    // Replies are small and wanted at once.
+    let _ = socket.set_nodelay(true);
+    let service = TowerToHyperService::new(router.layer(Extension(Peer(peer))));
+    // A peer that breaks the protocol or leaves ends only its own connection.
+    let _ = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(READ_TIMEOUT)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(socket), service)
+        .await;
+}
+
+fn router(roles: Roles, app: &Arc<App>) -> Router {
+    let mut router = Router::new();
+    if roles.api {
+        router = router.merge(api::routes());
+        if !roles.streams {
+            router = router.merge(api::root_route());
+        }
+    }
+    if roles.api || roles.metrics {
+        router = router.route("/metrics", get(metrics::answer));
+    }
+    router = if roles.streams { router.fallback(streams) } else { router.fallback(not_found) };
+    let guarded = guard::Guarded { app: Arc::clone(app), roles };
+    router.layer(middleware::from_fn_with_state(guarded, guard::guard)).with_state(Arc::clone(app))
+}
+
+/// Everything that no other path takes: live streams, then files.
+async fn streams(
+    State(app): State<Arc<App>>,
+    Extension(Peer(peer)): Extension<Peer>,
+    request: Request,
+) -> Response {
+    let (request, _) = request.into_parts();
+    match flv::answer(&app, peer, &request).await {
+        Some(response) => response,
+        None => files::answer(&app.config().http_server.dir, &request).await,
+    }
+}
+
+async fn not_found() -> Response {
+    StatusCode::NOT_FOUND.into_response()
+}

@@ -1,0 +1,150 @@
+//! The configurations of the tutorial, access rules, and reloads while streams run (rows 18 and 22).
+#![allow(clippy::unwrap_used, reason = "helpers of tests panic like tests")]
+
+mod common;
+
+use std::path::Path;
+
+use common::rtmp::Client;
+use common::{Folder, Server, free_port, get, wait_until};
+use nix::sys::signal::Signal;
+
+fn url(rtmp: u16) -> String {
+    format!("rtmp://127.0.0.1:{rtmp}/live")
+}
+
+/// The files as they are; only addresses of this test are put into the environment.
+fn tutorial(file: &str, listen: u16, more: &[(&str, &str)]) -> (Folder, Server) {
+    let text =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../conf").join(file)).unwrap();
+    let folder = Folder::new(file).file(file, &text);
+    let listen = format!("127.0.0.1:{listen}");
+    let mut variables = vec![("SRS_LISTEN", listen.as_str()), ("SRS_MAX_CONNECTIONS", "100")];
+    variables.extend(more);
+    let server = Server::start_with(&folder, &["-c", file], &variables);
+    (folder, server)
+}
+
+#[test]
+fn the_tutorials_origin_and_edge_relay_both_ways() {
+    let (origin_at, edge_at) = (free_port(), free_port());
+    let (_origin_folder, _origin) = tutorial("rtmp.conf", origin_at, &[]);
+    // Nobody is at the first origin.
+    let origins = format!("127.0.0.1:{} 127.0.0.1:{origin_at}", free_port());
+    let (folder, _edge) = tutorial("edge.conf", edge_at, &[("SRS_VHOST_CLUSTER_ORIGIN", &origins)]);
+    let at_origin = Client::publish(origin_at, &url(origin_at), "livestream");
+    at_origin.wait_until_published();
+    Client::play(edge_at, &url(edge_at), "livestream").wait_for_picture();
+    assert!(folder.read("objs/edge.log").contains("start play"), "the folder of the log is made");
+
+    let at_edge = Client::publish(edge_at, &url(edge_at), "from_edge");
+    at_edge.wait_until_published();
+    Client::play(origin_at, &url(origin_at), "from_edge").wait_for_picture();
+    Client::play(edge_at, &url(edge_at), "from_edge").wait_for_picture();
+}
+
+fn config(rtmp: u16, root: &str, vhost: &str) -> String {
+    format!(
+        "listen 127.0.0.1:{rtmp}; max_connections 100; pid a.pid; srs_log_file a.log; srs_log_tank file; {root}
+         vhost __defaultVhost__ {{ {vhost} }}"
+    )
+}
+
+#[test]
+fn row_18_security_and_refer() {
+    let rtmp = free_port();
+    let deny = "security { enabled on; allow play all; deny publish 127.0.0.0/8; }";
+    let folder = Folder::new("security").file("a.conf", &config(rtmp, "", deny));
+    let server = Server::start(&folder);
+    assert_eq!(Client::publish(rtmp, &url(rtmp), "show").wait_for_refusal(), "NetStream.Publish.Denied");
+    drop(server);
+
+    let refer = "refer { enabled on; publish example.com; play example.org; }";
+    folder.write("a.conf", &config(rtmp, "", refer));
+    let _server = Server::start(&folder);
+    let publisher = Client::publish(rtmp, &url(rtmp), "show");
+    publisher.wait_until_published();
+    assert_eq!(Client::play(rtmp, &url(rtmp), "show").wait_for_refusal(), "NetStream.Play.Failed");
+}
+
+#[test]
+fn row_22_a_reload_changes_rules_listeners_and_the_log_while_streams_run() {
+    let (old, new) = (free_port(), free_port());
+    let folder = Folder::new("reload").file("a.conf", &config(old, "", ""));
+    let server = Server::start(&folder);
+    let publisher = Client::publish(old, &url(old), "show");
+    publisher.wait_until_published();
+    let player = Client::play(old, &url(old), "show");
+    player.wait_for_picture();
+
+    let log = "srs_log_level_v2 debug;";
+    let text = config(new, log, "security { enabled on; allow play all; } play { gop_cache off; }");
+    folder.write("a.conf", &text.replace("a.log", "b.log"));
+    server.signal(Signal::SIGHUP);
+    wait_until("the reload is done", || {
+        folder.read("b.log").contains("configuration reloaded").then_some(())
+    });
+    assert!(
+        folder.read("a.log").contains("reload: vhost __defaultVhost__: play.gop_cache: on -> off, at once")
+    );
+    assert!(std::net::TcpStream::connect(("127.0.0.1", old)).is_err(), "the old port is closed");
+    // Who is there stays, and the new rule is for others.
+    player.wait_for_picture();
+    Client::play(new, &url(new), "show").wait_for_picture();
+    assert_eq!(Client::publish(new, &url(new), "other").wait_for_refusal(), "NetStream.Publish.Denied");
+}
+
+#[test]
+fn row_22_a_bad_configuration_changes_nothing() {
+    let (rtmp, http, busy) = (free_port(), free_port(), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let api = format!("http_api {{ enabled on; listen 127.0.0.1:{http}; }}");
+    let folder = Folder::new("bad").file("a.conf", &config(rtmp, &api, ""));
+    let server = Server::start(&folder);
+    let publisher = Client::publish(rtmp, &url(rtmp), "show");
+    publisher.wait_until_published();
+    let busy = busy.local_addr().unwrap().port();
+    for (number, bad, reason) in [
+        (1, config(rtmp, "nonsense on;", ""), "unknown directive nonsense".to_owned()),
+        (2, config(rtmp, &api, "cluster { mode remote; origin a; }"), "vhost mode changed".to_owned()),
+        (3, config(busy, &api, "security { enabled on; }"), format!("cannot listen on 127.0.0.1:{busy}")),
+    ] {
+        folder.write("a.conf", &bad);
+        server.signal(Signal::SIGHUP);
+        let log = wait_until("the reload is refused", || {
+            let log = folder.read("a.log");
+            (log.matches("the configuration stays as it was").count() == number).then_some(log)
+        });
+        assert!(log.contains(&reason), "{log}");
+    }
+    Client::play(rtmp, &url(rtmp), "show").wait_for_picture();
+    assert_eq!(get(http, "/api/v1/versions").status, 200);
+}
+
+#[test]
+fn row_22_a_watched_configuration_reloads_by_itself() {
+    let rtmp = free_port();
+    let folder =
+        Folder::new("watch").file("a.conf", &config(rtmp, "include b.conf; inotify_auto_reload on;", ""));
+    folder.write("b.conf", "pithy_print_ms 1000;");
+    let _server = Server::start(&folder);
+    folder.write("b.conf", "pithy_print_ms 200;");
+    wait_until("it is reloaded", || {
+        folder.read("a.log").contains("pithy_print_ms: 1000 -> 200").then_some(())
+    });
+}
+
+#[test]
+fn lines_with_statistics_are_written() {
+    let rtmp = free_port();
+    let folder = Folder::new("pithy").file("a.conf", &config(rtmp, "pithy_print_ms 100;", ""));
+    let _server = Server::start(&folder);
+    let publisher = Client::publish(rtmp, &url(rtmp), "show");
+    publisher.wait_until_published();
+    let player = Client::play(rtmp, &url(rtmp), "show");
+    player.wait_for_picture();
+    for (begin, end) in [("-> PLA time=", "mw=350/8"), ("<- CPB time=", "mr=0/350, p1stpt=20000, pnt=5000")] {
+        wait_until(begin, || {
+            folder.read("a.log").lines().any(|line| line.contains(begin) && line.ends_with(end)).then_some(())
+        });
+    }
+}
