@@ -7,8 +7,6 @@ use rtmp_core::segment::Correction;
 const STEP_MAX: u32 = 250;
 /// What a jump is replaced with.
 const STEP: i32 = 10;
-/// Where a stream begins without its jump from zero.
-const START: u32 = 9;
 
 /// Follows the times of audio and video and says how to correct them.
 #[derive(Debug, Default)]
@@ -27,25 +25,15 @@ impl Jitter {
     /// The correction of the next audio or video message and of those behind it.
     pub(super) fn follow(&mut self, timestamp: Timestamp) -> Correction {
         let is_new = std::mem::take(&mut self.source_is_new);
+        let Some(last) = self.last.replace(timestamp) else { return self.correction };
+        let step = timestamp.since(last);
+        let instead = STEP.wrapping_sub(step);
         let Correction { jumps, sources } = &mut self.correction;
-        match self.last.replace(timestamp) {
-            None => {
-                let to_zero = Timestamp::ZERO.since(timestamp);
-                *sources = to_zero;
-                if timestamp.millis() > STEP_MAX {
-                    *jumps = Timestamp::from_millis(START).since(timestamp);
-                }
-            }
-            Some(last) => {
-                let step = timestamp.since(last);
-                let instead = STEP.wrapping_sub(step);
-                if is_new {
-                    *sources = sources.wrapping_add(instead);
-                }
-                if is_new || step.unsigned_abs() > STEP_MAX {
-                    *jumps = jumps.wrapping_add(instead);
-                }
-            }
+        if is_new {
+            *sources = sources.wrapping_add(instead);
+        }
+        if is_new || step.unsigned_abs() > STEP_MAX {
+            *jumps = jumps.wrapping_add(instead);
         }
         self.correction
     }

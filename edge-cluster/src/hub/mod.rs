@@ -15,7 +15,7 @@
 //! |---|---|
 //! | GOP cache | A position: every key frame begins a segment. It ends where more than 115 audio messages follow each other, and at its limits of messages and bytes. |
 //! | Queue | Nothing is queued. A viewer farther behind than `queue_length` or the limit of bytes goes on at the newest key frame; if there is none, audio goes on and pictures wait for one. |
-//! | Times | Segments hold those of the source, and a correction. Each viewer gets what `time_jitter` and `atc` say. FLV viewers all get the same times, which begin with the stream. |
+//! | Times | Segments hold those of the source, and a correction. Each viewer gets what `time_jitter` and `atc` say. FLV viewers all get the same times, which begin when the first of them comes. |
 //! | Sources | The next source of a stream is a new epoch: no old picture is kept, times go on 10 ms later. |
 //! | Some viewers alone | Those that want only audio or video, wait for a key frame, or get one message per write, get messages of their own. |
 //!
@@ -67,7 +67,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod audience;
 mod describe;
+mod flv;
 mod gop;
 mod ingest;
 mod jitter;

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rtmp_core::media::Headers;
-use rtmp_core::segment::{Ring, TimePolicy};
+use rtmp_core::segment::TimePolicy;
 
 use super::stream::{Hub, HubEvent, STALL_TICK};
-use super::update::hub_time;
 use super::viewer::{JoinKind, Lane, Place, Viewer};
 use crate::conn::ConnId;
 
@@ -112,7 +111,7 @@ impl Hub {
             let Some(viewer) = viewer else { continue };
             let lags = viewer.position().is_some_and(|at| at < end) || viewer.cursor.is_mid_segment();
             let sent = viewer.cursor.sent_bytes();
-            if !lags || sent != viewer.progress.0 || viewer.next_send.is_some() {
+            if !lags || sent != viewer.progress.0 {
                 viewer.progress = (sent, lags.then_some(now));
             }
             let since = *viewer.progress.1.get_or_insert(now);
@@ -126,6 +125,21 @@ impl Hub {
         }
     }
 
+    /// Lets go everything but what viewers need that keep up, because memory is short: viewers that lag behind go on
+    /// at the newest key frame or the next one, and the GOP cache is empty until then. Returns the bytes let go.
+    pub fn shed(&mut self) -> usize {
+        let before = self.memory_bytes();
+        let end = self.store.end();
+        self.gop.clear();
+        for slot in 0..self.viewers.len() as u32 {
+            if let Some(at) = self.position(slot).filter(|at| at + 1 < end) {
+                self.resync(slot, at);
+            }
+        }
+        self.trim(self.slowest());
+        before.saturating_sub(self.memory_bytes())
+    }
+
     /// Lets go what nobody needs: neither a viewer at `slowest`, nor one that comes now.
     pub(super) fn trim(&mut self, slowest: u64) {
         let mut from = slowest.min(self.store.end());
@@ -137,7 +151,7 @@ impl Hub {
         }
         self.store.trim(from);
         if let Some(flv) = &mut self.flv {
-            while flv.front() < self.store.front() && flv.pop().is_some() {}
+            flv.trim(self.store.front());
         }
     }
 
@@ -145,22 +159,6 @@ impl Hub {
     pub(super) fn slowest(&self) -> u64 {
         let positions = self.viewers.iter().flatten().filter_map(Viewer::position);
         positions.min().unwrap_or_else(|| self.store.end())
-    }
-
-    /// Makes the tags of the segments that are there.
-    pub(super) fn open_flv(&mut self) {
-        if self.flv.is_some() {
-            return;
-        }
-        let policy = self.policy(JoinKind::Viewer);
-        let mut tags = Ring::starting_at(self.store.front());
-        for (_, segment) in self.store.ring.iter() {
-            let correction = segment.correction();
-            tags.push(Arc::new(
-                segment.to_flv_tags(|entry| hub_time(policy, correction, entry.kind, entry.timestamp)),
-            ));
-        }
-        self.flv = Some(tags);
     }
 
     pub(super) fn position(&self, slot: u32) -> Option<u64> {

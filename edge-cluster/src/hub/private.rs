@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rtmp_core::media::MediaRole;
-use rtmp_core::segment::{Correction, Entry, TimePolicy};
+use rtmp_core::segment::{Correction, Entry, Segment, Segments, TimePolicy};
 use rtmp_core::{Media, MediaKind, Timestamp};
 
+use super::flv::FlvRing;
 use super::settings::StreamSettings;
 use super::store::Store;
 use super::stream::Hub;
-use super::update::{StreamSegment, hub_time};
 use super::viewer::{JoinKind, Lane, Place, PrivateSink, Viewer};
 use crate::conn::ConnId;
 
@@ -21,6 +21,7 @@ const PENDING_MAX: usize = 64 << 10;
 struct Stage<'a> {
     settings: &'a StreamSettings,
     store: &'a Store,
+    flv: Option<&'a FlvRing>,
     sink: &'a mut dyn PrivateSink,
     now: Instant,
     /// Messages written.
@@ -38,7 +39,15 @@ impl Hub {
         let upstream = self.policy(JoinKind::Upstream);
         let Some(viewer) = self.viewers.get_mut(slot as usize).and_then(Option::as_mut) else { return };
         let policy = if viewer.kind == JoinKind::Viewer { chunks } else { upstream };
-        let mut stage = Stage { settings: &self.settings, store: &self.store, sink, now, written: 0, policy };
+        let mut stage = Stage {
+            settings: &self.settings,
+            store: &self.store,
+            flv: self.flv.as_ref(),
+            sink,
+            now,
+            written: 0,
+            policy,
+        };
         stage.prepare(viewer);
         self.stats.private_messages += stage.written;
         if let Some(next) = viewer.next_send.filter(|next| stage.written > 0 && *next > now) {
@@ -47,7 +56,7 @@ impl Hub {
     }
 }
 
-impl Stage<'_> {
+impl<'a> Stage<'a> {
     fn prepare(&mut self, viewer: &mut Viewer) {
         let is_private = viewer.is_private(self.settings);
         if is_private {
@@ -75,8 +84,8 @@ impl Stage<'_> {
             if self.sink.pending_bytes() >= PENDING_MAX || self.is_too_early(viewer) {
                 return;
             }
-            let Some(segment) = self.store.segment(at) else { return };
-            match segment.chunks.index().get(entry) {
+            let Some(segment) = self.segment(viewer.lane, at) else { return };
+            match segment.index().get(entry) {
                 Some(message) => {
                     self.send(viewer, segment, message, entry);
                     viewer.place = Place::Private { at, entry: entry + 1 };
@@ -123,33 +132,27 @@ impl Stage<'_> {
                 .flat_map(|known| known.iter())
                 .any(|old| old.kind == header.kind && old.payload == header.payload)
         };
-        let first = self.store.first_frame(at);
+        let first = self.first_frame(viewer.lane, at);
         for header in headers.iter().filter(|header| !is_known(header)) {
             if !viewer.wants(header.kind) {
                 continue;
             }
             // Without any audio or video yet, the clock must not start: the time is that of data.
-            let segment = self.store.segment(at);
-            let here = segment.map(|segment| (segment.chunks.first_timestamp(), segment.chunks.correction()));
-            let (kind, (timestamp, correction)) = match (first, here) {
-                (Some((_, timestamp, correction)), _) => (header.kind, (timestamp, correction)),
-                (None, here) => (MediaKind::Data, here.unwrap_or_default()),
-            };
-            let timestamp = self.time(viewer, kind, timestamp, correction);
+            let kind = if first.is_frame { header.kind } else { MediaKind::Data };
+            let timestamp = self.time(viewer, kind, first.timestamp, first.correction);
             self.sink.send_media(&Media { timestamp, ..header.clone() });
             self.written += 1;
         }
     }
 
-    fn send(&mut self, viewer: &mut Viewer, segment: &StreamSegment, message: &Entry, place: usize) {
+    fn send(&mut self, viewer: &mut Viewer, segment: &Segment, message: &Entry, place: usize) {
         let is_picture = message.kind == MediaKind::Video
             && !matches!(message.role, MediaRole::SequenceHeader | MediaRole::Description);
         if !viewer.wants(message.kind) || (viewer.waits_for_key && is_picture) {
             return;
         }
-        let Some(media) = segment.chunks.media(place) else { return };
-        let correction = segment.chunks.correction();
-        let timestamp = self.time(viewer, media.kind, media.timestamp, correction);
+        let Some(media) = segment.media(place) else { return };
+        let timestamp = self.time(viewer, media.kind, media.timestamp, segment.correction());
         self.sink.send_media(&Media { timestamp, ..media });
         self.written += 1;
         if viewer.has_interval(self.settings) {
@@ -157,16 +160,46 @@ impl Stage<'_> {
         }
     }
 
-    fn time(
-        &self,
-        viewer: &mut Viewer,
-        kind: MediaKind,
-        timestamp: Timestamp,
-        correction: Correction,
-    ) -> Timestamp {
-        match viewer.lane {
-            Lane::Chunks => viewer.cursor.clock().time(kind, timestamp, correction),
-            Lane::Flv => hub_time(self.policy, correction, kind, timestamp),
+    /// What a viewer of this lane gets as segment `number`.
+    fn segment(&self, lane: Lane, number: u64) -> Option<&'a Segment> {
+        let segment = match lane {
+            Lane::Chunks => self.store.ring.segment(number),
+            Lane::Flv => self.flv?.ring.segment(number),
+        };
+        segment.map(|segment| &**segment)
+    }
+
+    /// The first audio or video from segment `at` on; without any, the first message of that segment.
+    fn first_frame(&self, lane: Lane, at: u64) -> First {
+        let mut segments = (at..self.store.end()).map_while(|number| self.segment(lane, number));
+        let frame = segments.find_map(|segment| {
+            let entry = segment.index().iter().find(|entry| entry.kind != MediaKind::Data)?;
+            let (timestamp, correction) = (entry.timestamp, segment.correction());
+            Some(First { is_frame: true, timestamp, correction })
+        });
+        let here = self.segment(lane, at);
+        frame.unwrap_or_else(|| First {
+            is_frame: false,
+            timestamp: here.map(Segment::first_timestamp).unwrap_or_default(),
+            correction: here.map(Segment::correction).unwrap_or_default(),
+        })
+    }
+
+    /// The viewer's time of a message. Tags have theirs already, but for the headers, which are told the time of
+    /// another message.
+    fn time(&self, viewer: &mut Viewer, kind: MediaKind, timestamp: Timestamp, of: Correction) -> Timestamp {
+        match (viewer.lane, kind, self.policy) {
+            (Lane::Chunks, ..) => viewer.cursor.clock().time(kind, timestamp, of),
+            (Lane::Flv, MediaKind::Data, TimePolicy::Smooth | TimePolicy::FromZero) => Timestamp::ZERO,
+            (Lane::Flv, ..) => timestamp,
         }
     }
+}
+
+/// The message whose time headers get.
+#[derive(Clone, Copy, Debug)]
+struct First {
+    is_frame: bool,
+    timestamp: Timestamp,
+    correction: Correction,
 }

@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use rtmp_core::Timestamp;
 use rtmp_core::media::Headers;
-use rtmp_core::segment::{Correction, Ring};
-use rtmp_core::{MediaKind, Timestamp};
+use rtmp_core::segment::Ring;
 
 use super::settings::StreamSettings;
 use super::update::StreamSegment;
@@ -86,16 +86,6 @@ impl Store {
         before(to).saturating_sub(before(from))
     }
 
-    /// The first audio or video message from segment `number` on: its kind, time and correction.
-    pub(super) fn first_frame(&self, number: u64) -> Option<FirstFrame> {
-        let place = usize::try_from(number.checked_sub(self.front())?).ok()?;
-        self.placed.range(place.min(self.placed.len())..).find_map(|placed| {
-            let chunks = &placed.segment.chunks;
-            let entry = chunks.index().iter().find(|entry| entry.kind != MediaKind::Data)?;
-            Some((entry.kind, entry.timestamp, chunks.correction()))
-        })
-    }
-
     pub(super) fn memory_bytes(&self) -> usize {
         let headers = |placed: &Placed| placed.segment.headers_behind.bytes();
         self.ring.bytes()
@@ -130,6 +120,3 @@ impl Store {
         summaries.into_iter().find(|summary| summary.frames > 0).map(|summary| summary.first)
     }
 }
-
-/// Kind, time in the stream, and correction.
-pub(super) type FirstFrame = (MediaKind, Timestamp, Correction);

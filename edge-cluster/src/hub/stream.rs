@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use rtmp_core::MediaKind;
 use rtmp_core::flv::Content;
 use rtmp_core::segment::{Outgoing, Ring};
 
+use super::flv::FlvRing;
 use super::gop::Gop;
 use super::settings::StreamSettings;
 use super::stats::HubStats;
 use super::store::Store;
-use super::update::{StreamSegment, Update, hub_time};
-use super::viewer::{Join, JoinKind, Lane, Place, Viewer};
+use super::update::{StreamSegment, Update};
+use super::viewer::{JoinKind, Lane, Place, Viewer};
 use crate::conn::ConnId;
 
 /// How often stalls are looked for, while some viewer lags behind.
@@ -55,10 +55,10 @@ pub enum HubEvent {
 pub struct Hub {
     pub(super) settings: Arc<StreamSettings>,
     pub(super) store: Store,
-    /// The same segments as FLV tags, under the same numbers, while somebody wants them.
-    pub(super) flv: Option<Ring>,
+    /// While somebody wants tags.
+    pub(super) flv: Option<FlvRing>,
     pub(super) viewers: Vec<Option<Viewer>>,
-    free: Vec<u32>,
+    pub(super) free: Vec<u32>,
     pub(super) by_conn: HashMap<ConnId, u32>,
     pub(super) ready: VecDeque<u32>,
     pub(super) events: VecDeque<(u32, HubEvent)>,
@@ -130,125 +130,6 @@ impl Hub {
         }
     }
 
-    /// Somebody wants the stream. It begins at the GOP cache, or with the next frames. An RTMP connection must have
-    /// been told [`chunk_size`](Self::chunk_size) before, otherwise say so with [`tell_chunk_size`].
-    ///
-    /// [`tell_chunk_size`]: Self::tell_chunk_size
-    pub fn join(&mut self, viewer: ConnId, join: Join) {
-        self.leave(viewer);
-        let policy = self.policy(join.kind);
-        let slot = self.free.pop().unwrap_or(self.viewers.len() as u32);
-        let mut new = Viewer::new(viewer, join, policy);
-        if let Some(at) = self.join_point(join.kind) {
-            new.place = Place::Begin { at, known: None };
-            new.exempt_before = self.store.end();
-        }
-        self.keeps_key |= join.kind == JoinKind::Upstream;
-        match self.viewers.get_mut(slot as usize) {
-            Some(place) => *place = Some(new),
-            None => self.viewers.push(Some(new)),
-        }
-        self.by_conn.insert(viewer, slot);
-        self.stats.viewers += 1;
-        if join.lane == Lane::Flv {
-            self.stats.flv_viewers += 1;
-            self.open_flv();
-        }
-        self.ready.reserve(self.stats.viewers);
-        if self.position(slot).is_some() {
-            self.list(slot);
-        }
-    }
-
-    /// Whether somebody has joined and not left.
-    pub fn is_viewer(&self, viewer: ConnId) -> bool {
-        self.by_conn.contains_key(&viewer)
-    }
-
-    /// Somebody does not want the stream any more.
-    pub fn leave(&mut self, viewer: ConnId) {
-        let Some(slot) = self.by_conn.remove(&viewer) else { return };
-        let Some(gone) = self.viewers.get_mut(slot as usize).and_then(Option::take) else { return };
-        self.free.push(slot);
-        self.stats.viewers -= 1;
-        if gone.lane == Lane::Flv {
-            self.stats.flv_viewers -= 1;
-            if self.stats.flv_viewers == 0 {
-                self.flv = None;
-            }
-        }
-        self.events.retain(|(of, _)| *of != slot);
-        self.intervals.retain(|(_, of)| *of != slot);
-        self.trim(self.slowest());
-    }
-
-    /// The connection of a viewer was told another chunk size than [`chunk_size`](Self::chunk_size), so it cannot
-    /// share the bytes of the others. Say it right after [`join`](Self::join).
-    pub fn tell_chunk_size(&mut self, viewer: ConnId, chunk_size: u32) {
-        let expected = self.chunk_size;
-        if let Some(viewer) = self.viewer(viewer) {
-            viewer.has_other_chunks = viewer.lane == Lane::Chunks && chunk_size != expected;
-        }
-    }
-
-    /// Sends a viewer nothing until [`resume`](Self::resume), except the rest of what was begun. What comes meanwhile
-    /// is not kept for it (spec 9.7).
-    pub fn pause(&mut self, viewer: ConnId) {
-        let end = self.store.end();
-        let Some(slot) = self.by_conn.get(&viewer).copied() else { return };
-        let known = self.known(slot);
-        let Some(viewer) = self.viewers.get_mut(slot as usize).and_then(Option::as_mut) else { return };
-        let at = match viewer.place {
-            Place::Paused { .. } => return,
-            // The rest of that segment would begin in the middle.
-            Place::Private { at, entry } => at + u64::from(entry > 0),
-            _ => viewer.position().unwrap_or(end),
-        };
-        viewer.park(Place::Paused { at, known });
-    }
-
-    /// Goes on: where the viewer paused, if that is still there and no later key frame is, else at the newest key
-    /// frame or the next one.
-    pub fn resume(&mut self, viewer: ConnId) {
-        let Some(slot) = self.by_conn.get(&viewer).copied() else { return };
-        let (front, end) = (self.store.front().max(self.store.allowed()), self.store.end());
-        let key = self.newest_key.filter(|&key| key >= front);
-        let has_pictures = self.has_pictures;
-        let Some(viewer) = self.viewers.get_mut(slot as usize).and_then(Option::as_mut) else { return };
-        let Place::Paused { at, known } = &mut viewer.place else { return };
-        let (at, known) = (*at, known.take());
-        let at = match key.filter(|&key| key >= at) {
-            Some(key) => key,
-            None if at >= front => at,
-            None => {
-                viewer.waits_for_key = has_pictures;
-                end
-            }
-        };
-        viewer.place = Place::Begin { at, known };
-        if at < end {
-            self.list(slot);
-        }
-    }
-
-    /// Whether a viewer wants audio or video, as it says with `receiveAudio` and `receiveVideo`. Video begins again
-    /// with a key frame.
-    pub fn receive(&mut self, viewer: ConnId, kind: MediaKind, wanted: bool) {
-        let has_pictures = self.has_pictures;
-        let Some(viewer) = self.viewer(viewer) else { return };
-        match kind {
-            MediaKind::Audio => viewer.wants_audio = wanted,
-            MediaKind::Video => {
-                viewer.waits_for_key |= wanted && !viewer.wants_video && has_pictures;
-                viewer.wants_video = wanted;
-            }
-            MediaKind::Data => {}
-        }
-        if !viewer.wants_audio || !viewer.wants_video {
-            viewer.leave_shared();
-        }
-    }
-
     /// The next viewer that has something to write.
     pub fn poll_ready(&mut self) -> Option<ConnId> {
         while let Some(slot) = self.ready.pop_front() {
@@ -273,7 +154,7 @@ impl Hub {
         let viewer = self.viewers.get_mut(slot as usize)?.as_mut()?;
         let ring = match viewer.lane {
             Lane::Chunks => &self.store.ring,
-            Lane::Flv => self.flv.as_ref()?,
+            Lane::Flv => &self.flv.as_ref()?.ring,
         };
         Some(Outgoing::new(private, &mut viewer.cursor, ring))
     }
@@ -302,15 +183,19 @@ impl Hub {
 
     /// The next event.
     pub fn poll_event(&mut self) -> Option<HubEvent> {
-        let (slot, event) = self.events.pop_front()?;
-        let viewer = self.viewers.get_mut(slot as usize).and_then(Option::as_mut);
-        Some(match event {
-            HubEvent::Resynced { viewer: conn, dropped } => {
-                let dropped = viewer.and_then(|viewer| viewer.dropped.take()).unwrap_or(dropped);
-                HubEvent::Resynced { viewer: conn, dropped }
-            }
-            HubEvent::TooSlow { .. } => event,
-        })
+        while let Some((slot, event)) = self.events.pop_front() {
+            let (HubEvent::Resynced { viewer: of, .. } | HubEvent::TooSlow { viewer: of }) = event;
+            let viewer = self.viewers.get_mut(slot as usize).and_then(Option::as_mut);
+            let Some(viewer) = viewer.filter(|viewer| viewer.conn == of) else { continue };
+            return Some(match event {
+                // What was left out since the event was noted counts, too.
+                HubEvent::Resynced { viewer: of, dropped } => {
+                    HubEvent::Resynced { viewer: of, dropped: viewer.dropped.take().unwrap_or(dropped) }
+                }
+                HubEvent::TooSlow { .. } => event,
+            });
+        }
+        None
     }
 
     /// Other settings, for viewers that are there, too. The chunk size stays.
@@ -349,12 +234,6 @@ impl Hub {
         }
     }
 
-    /// Bytes sent to a viewer so far, those of its own connection included since it joined.
-    pub fn sent_bytes(&self, viewer: ConnId) -> u64 {
-        let viewer = self.by_conn.get(&viewer).and_then(|&slot| self.viewers.get(slot as usize)?.as_ref());
-        viewer.map_or(0, |viewer| viewer.cursor.sent_bytes())
-    }
-
     /// The update that says which source runs, for a hub that is told later than this one.
     pub fn opening(&self) -> Option<Update> {
         self.is_active.then_some(Update::Begin { epoch: self.epoch, chunk_size: self.chunk_size })
@@ -379,7 +258,7 @@ impl Hub {
     pub fn memory_bytes(&self) -> usize {
         size_of::<Self>()
             + self.store.memory_bytes()
-            + self.flv.as_ref().map_or(0, Ring::bytes)
+            + self.flv.as_ref().map_or(0, |flv| flv.ring.bytes())
             + self.viewers.capacity() * size_of::<Option<Viewer>>()
             + self.by_conn.capacity() * size_of::<(ConnId, u32)>()
             + (self.ready.capacity() + self.free.capacity()) * size_of::<u32>()
@@ -401,10 +280,7 @@ impl Hub {
         let number = self.store.append(segment, &self.settings);
         let policy = self.policy(JoinKind::Viewer);
         if let Some(flv) = &mut self.flv {
-            let correction = segment.chunks.correction();
-            flv.push(Arc::new(
-                segment.chunks.to_flv_tags(|entry| hub_time(policy, correction, entry.kind, entry.timestamp)),
-            ));
+            flv.append(&segment.chunks, policy);
         }
         if segment.chunks.starts_with_key() {
             self.newest_key = Some(number);
@@ -425,10 +301,10 @@ impl Hub {
         let mut is_late = false;
         for slot in 0..self.viewers.len() {
             let Some(viewer) = self.viewers.get_mut(slot).and_then(Option::as_mut) else { continue };
+            let holds_back = viewer.kind == JoinKind::Viewer && self.settings.start_at_keyframe;
             if let Place::Waiting = viewer.place
-                && segment.summary.frames > 0
+                && (segment.summary.frames > 0 || !holds_back)
             {
-                let holds_back = viewer.kind == JoinKind::Viewer && self.settings.start_at_keyframe;
                 viewer.waits_for_key = holds_back && self.has_pictures && !segment.chunks.starts_with_key();
                 viewer.place = Place::Begin { at: number, known: None };
             }

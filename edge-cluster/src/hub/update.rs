@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rtmp_core::media::{Headers, MediaRole};
-use rtmp_core::segment::{Correction, Entry, Segment, TimePolicy};
+use rtmp_core::segment::{Entry, Segment};
 use rtmp_core::{MediaKind, Timestamp};
 
 /// What the home of a stream tells its hubs. Cheap to clone: media is shared.
@@ -113,19 +113,4 @@ pub(super) fn is_frame(entry: &Entry) -> bool {
 
 pub(super) fn is_picture(entry: &Entry) -> bool {
     entry.kind == MediaKind::Video && matches!(entry.role, MediaRole::KeyFrame | MediaRole::Frame)
-}
-
-/// The time FLV viewers are told, all the same one.
-pub(super) fn hub_time(
-    policy: TimePolicy,
-    correction: Correction,
-    kind: MediaKind,
-    timestamp: Timestamp,
-) -> Timestamp {
-    match (policy, kind) {
-        (TimePolicy::Shifted(shift), _) => timestamp.shifted(shift),
-        (_, MediaKind::Data) => Timestamp::ZERO,
-        (TimePolicy::Smooth, _) => timestamp.shifted(correction.jumps),
-        (TimePolicy::FromZero, _) => timestamp.shifted(correction.sources),
-    }
 }

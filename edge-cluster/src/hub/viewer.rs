@@ -79,7 +79,7 @@ pub(super) struct Viewer {
 /// Where a viewer is.
 #[derive(Debug)]
 pub(super) enum Place {
-    /// It begins with the next segment that has frames.
+    /// It begins with the next segment.
     Waiting,
     /// It has to get the headers it does not know, then goes on at a segment.
     Begin { at: u64, known: Option<Arc<Headers>> },

@@ -1,0 +1,132 @@
+//! Viewers come, go, and say what they want.
+
+use rtmp_core::MediaKind;
+
+use super::flv::FlvRing;
+use super::stream::Hub;
+use super::viewer::{Join, JoinKind, Lane, Place, Viewer};
+use crate::conn::ConnId;
+
+impl Hub {
+    /// Somebody wants the stream. It begins at the GOP cache, or with the next frames. An RTMP connection must have
+    /// been told [`chunk_size`](Self::chunk_size) before, otherwise say so with [`tell_chunk_size`].
+    ///
+    /// [`tell_chunk_size`]: Self::tell_chunk_size
+    pub fn join(&mut self, viewer: ConnId, join: Join) {
+        self.leave(viewer);
+        let policy = self.policy(join.kind);
+        let slot = self.free.pop().unwrap_or(self.viewers.len() as u32);
+        let mut new = Viewer::new(viewer, join, policy);
+        if let Some(at) = self.join_point(join.kind) {
+            new.place = Place::Begin { at, known: None };
+            new.exempt_before = self.store.end();
+        }
+        self.keeps_key |= join.kind == JoinKind::Upstream;
+        match self.viewers.get_mut(slot as usize) {
+            Some(place) => *place = Some(new),
+            None => self.viewers.push(Some(new)),
+        }
+        self.by_conn.insert(viewer, slot);
+        self.stats.viewers += 1;
+        if join.lane == Lane::Flv {
+            self.stats.flv_viewers += 1;
+            let policy = self.policy(JoinKind::Viewer);
+            self.flv.get_or_insert_with(|| FlvRing::of(&self.store.ring, policy));
+        }
+        self.ready.reserve(self.stats.viewers);
+        if self.position(slot).is_some() {
+            self.list(slot);
+        }
+    }
+
+    /// Somebody does not want the stream any more.
+    pub fn leave(&mut self, viewer: ConnId) {
+        let Some(slot) = self.by_conn.remove(&viewer) else { return };
+        let Some(gone) = self.viewers.get_mut(slot as usize).and_then(Option::take) else { return };
+        self.free.push(slot);
+        self.stats.viewers -= 1;
+        if gone.lane == Lane::Flv {
+            self.stats.flv_viewers -= 1;
+            if self.stats.flv_viewers == 0 {
+                self.flv = None;
+            }
+        }
+        // Otherwise the next segment does it: many may leave at the same time.
+        if self.stats.viewers == 0 {
+            self.trim(self.store.end());
+        }
+    }
+
+    /// The connection of a viewer was told another chunk size than [`chunk_size`](Self::chunk_size), so it cannot
+    /// share the bytes of the others. Say it right after [`join`](Self::join).
+    pub fn tell_chunk_size(&mut self, viewer: ConnId, chunk_size: u32) {
+        let expected = self.chunk_size;
+        if let Some(viewer) = self.viewer(viewer) {
+            viewer.has_other_chunks = viewer.lane == Lane::Chunks && chunk_size != expected;
+        }
+    }
+
+    /// Sends a viewer nothing until [`resume`](Self::resume), except the rest of what was begun. What comes meanwhile
+    /// is not kept for it (spec 9.7).
+    pub fn pause(&mut self, viewer: ConnId) {
+        let end = self.store.end();
+        let Some(slot) = self.by_conn.get(&viewer).copied() else { return };
+        let known = self.known(slot);
+        let Some(viewer) = self.viewers.get_mut(slot as usize).and_then(Option::as_mut) else { return };
+        let at = match viewer.place {
+            Place::Paused { .. } => return,
+            // The rest of that segment would begin in the middle.
+            Place::Private { at, entry } => at + u64::from(entry > 0),
+            _ => viewer.position().unwrap_or(end),
+        };
+        viewer.park(Place::Paused { at, known });
+    }
+
+    /// Goes on: where the viewer paused, if that is still there and no later key frame is, else at the newest key
+    /// frame or the next one.
+    pub fn resume(&mut self, viewer: ConnId) {
+        let Some(slot) = self.by_conn.get(&viewer).copied() else { return };
+        let (front, end) = (self.store.front().max(self.store.allowed()), self.store.end());
+        let key = self.newest_key.filter(|&key| key >= front);
+        let has_pictures = self.has_pictures;
+        let Some(viewer) = self.viewers.get_mut(slot as usize).and_then(Option::as_mut) else { return };
+        let Place::Paused { at, known } = &mut viewer.place else { return };
+        let (at, known) = (*at, known.take());
+        let at = match key.filter(|&key| key >= at) {
+            Some(key) => key,
+            None if at >= front => at,
+            None => {
+                viewer.waits_for_key = has_pictures;
+                end
+            }
+        };
+        viewer.place = Place::Begin { at, known };
+        if at < end {
+            self.list(slot);
+        }
+    }
+
+    /// Whether a viewer wants audio or video, as it says with `receiveAudio` and `receiveVideo`. Video begins again
+    /// with a key frame.
+    pub fn receive(&mut self, viewer: ConnId, kind: MediaKind, wanted: bool) {
+        let has_pictures = self.has_pictures;
+        let Some(viewer) = self.viewer(viewer) else { return };
+        match kind {
+            MediaKind::Audio => viewer.wants_audio = wanted,
+            MediaKind::Video => {
+                viewer.waits_for_key |= wanted && !viewer.wants_video && has_pictures;
+                viewer.wants_video = wanted;
+            }
+            MediaKind::Data => {}
+        }
+        if !viewer.wants_audio || !viewer.wants_video {
+            viewer.leave_shared();
+        }
+    }
+
+    /// Bytes sent to a viewer so far, those of its own connection included since it joined.
+    pub fn sent_bytes(&self, viewer: ConnId) -> u64 {
+        let viewer = self.by_conn.get(&viewer).and_then(|&slot| self.viewers.get(slot as usize)?.as_ref());
+        viewer.map_or(0, |viewer| viewer.cursor.sent_bytes())
+    }
+}
