@@ -13,7 +13,8 @@ use rtmp_core::chunk::{ChunkReader, ChunkWriter, Message, MessageType};
 use rtmp_core::media::MediaRole;
 use rtmp_core::message::{Control, UserControl};
 use rtmp_core::segment::{
-    Cursor, Framing, Outgoing, Ring, SEGMENT_BYTES, SLICES_MAX, SegmentWriter, Segments,
+    Clock, Correction, Cursor, Framing, Outgoing, Ring, SEGMENT_BYTES, SLICES_MAX, SegmentWriter, Segments,
+    TimePolicy,
 };
 use rtmp_core::{Limits, Media, MediaKind, Timestamp, flv};
 
@@ -188,6 +189,12 @@ enum Step {
     Private,
     Jump,
     PrivateMedia,
+    Correct(i32, i32),
+}
+
+fn policies() -> impl Strategy<Value = TimePolicy> {
+    let shifted = any::<i32>().prop_map(TimePolicy::Shifted);
+    prop_oneof![2 => shifted, 1 => Just(TimePolicy::FromZero), 2 => Just(TimePolicy::Smooth)]
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -201,8 +208,45 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Private),
         1 => Just(Step::Jump),
         1 => Just(Step::PrivateMedia),
+        1 => (-9000..9000_i32, -9000..9000_i32).prop_map(|(jumps, sources)| Step::Correct(jumps, sources)),
     ];
     prop::collection::vec(step, 1..120)
+}
+
+#[test]
+fn bytes_that_were_sent_are_counted() {
+    let mut writer = SegmentWriter::new(Framing::Chunks { size: 60_000 });
+    writer.push(&video(0, KEY, 100));
+    let mut ring = Ring::starting_at(7);
+    assert_eq!(ring.push(Arc::new(writer.finish().expect("a message"))), 7);
+    let mut viewer = Cursor::new(1, 7, 0);
+    let mut private = BytesMut::from(&[2, 0, 0][..]);
+    let wire = drain(&mut Outgoing::new(&mut private, &mut viewer, &ring), usize::MAX);
+    assert_eq!(viewer.sent_bytes(), wire.len() as u64);
+    assert!(!viewer.is_mid_segment());
+}
+
+#[test]
+fn a_viewer_may_follow_other_times_from_a_segment_on() {
+    let mut writer = SegmentWriter::new(Framing::Chunks { size: 60_000 });
+    let mut ring = Ring::default();
+    for n in 0..4 {
+        writer.push(&video(5_000 + n * 40, INTER, 10));
+        ring.push(Arc::new(writer.finish().expect("a message")));
+    }
+    let mut viewer = Cursor::with_times(1, 0, TimePolicy::Smooth);
+    let mut private = BytesMut::new();
+    let first = ring.segment(0).expect("pushed").wire().len() + 4;
+    let mut wire = drain(&mut Outgoing::new(&mut private, &mut viewer, &ring), first + 3);
+    assert!(!viewer.set_times(TimePolicy::Shifted(0), Correction::default()), "not inside a segment");
+    wire.extend(drain(&mut Outgoing::new(&mut private, &mut viewer, &ring), first - 4 - 3));
+    assert!(viewer.set_times(TimePolicy::Shifted(0), Correction::default()));
+    let second = ring.segment(2).expect("pushed").wire().len();
+    wire.extend(drain(&mut Outgoing::new(&mut private, &mut viewer, &ring), second));
+    assert!(viewer.set_times(TimePolicy::Smooth, Correction::default()));
+    wire.extend(drain(&mut Outgoing::new(&mut private, &mut viewer, &ring), usize::MAX));
+    let times: Vec<_> = messages(&wire, 60_000).iter().map(|m| m.timestamp.millis()).collect();
+    assert_eq!(times, [9, 49, 5080, 5120], "a viewer that is corrected goes on without a step");
 }
 
 proptest! {
@@ -211,10 +255,13 @@ proptest! {
     /// A segment plus splices reads like what a private writer would have sent, wherever writes were cut, whatever was
     /// dropped, and wherever private messages went in between.
     #[test]
-    fn segments_and_splices_equal_a_private_writer(steps in steps(), size in 1..700_u32, shift in any::<i32>()) {
+    fn segments_and_splices_equal_a_private_writer(
+        steps in steps(), size in 1..700_u32, policy in policies(),
+    ) {
         let mut writer = SegmentWriter::new(Framing::Chunks { size });
         let mut ring = Ring::default();
-        let mut viewer = Cursor::new(1, 0, shift);
+        let mut viewer = Cursor::with_times(1, 0, policy);
+        let mut correction = Correction::default();
         let mut private = BytesMut::new();
         let mut private_writer = ChunkWriter::default();
         private_writer.set_chunk_size(size);
@@ -222,9 +269,9 @@ proptest! {
         let mut now = Timestamp::ZERO;
         // What the viewer has to read: shared messages by segment, private ones apart.
         let mut jumped: VecDeque<u64> = VecDeque::new();
-        let mut shared: Vec<Vec<Media>> = vec![Vec::new()];
+        let mut shared: Vec<Vec<(Media, Correction)>> = vec![Vec::new()];
         let mut privates = Vec::new();
-        let push = |ring: &mut Ring, shared: &mut Vec<Vec<Media>>, segment| {
+        let push = |ring: &mut Ring, shared: &mut Vec<Vec<(Media, Correction)>>, segment| {
             ring.push(Arc::new(segment));
             shared.push(Vec::new());
         };
@@ -241,7 +288,7 @@ proptest! {
                     if let Some(segment) = writer.push(&media) {
                         push(&mut ring, &mut shared, segment);
                     }
-                    shared.last_mut().expect("one open").push(media);
+                    shared.last_mut().expect("one open").push((media, correction));
                 }
                 Step::Finish => {
                     if let Some(segment) = writer.finish() {
@@ -263,6 +310,12 @@ proptest! {
                     viewer.resend_header(MediaKind::Video);
                     privates.push(message);
                 }
+                Step::Correct(jumps, sources) => {
+                    correction = Correction { jumps: *jumps, sources: *sources };
+                    if let Some(segment) = writer.set_correction(correction) {
+                        push(&mut ring, &mut shared, segment);
+                    }
+                }
                 Step::Jump => {
                     if viewer.next() < ring.end() {
                         jumped.extend(viewer.next()..ring.end());
@@ -279,13 +332,17 @@ proptest! {
             wire.extend(drain(&mut outgoing, usize::MAX));
         }
         let finished = ring.end() as usize;
+        let mut clock = Clock::new(policy);
         let expected: Vec<_> = shared
             .iter()
             .take(finished)
             .enumerate()
             .filter(|(number, _)| !jumped.contains(&(*number as u64)))
             .flat_map(|(_, messages)| messages)
-            .map(|media| Media { timestamp: media.timestamp.shifted(shift), ..media.clone() }.message(1))
+            .map(|(media, correction)| {
+                let timestamp = clock.time(media.kind, media.timestamp, *correction);
+                Media { timestamp, ..media.clone() }.message(1)
+            })
             .collect();
         let mut private_left = privates.iter().peekable();
         let mut seen = Vec::new();
@@ -299,7 +356,8 @@ proptest! {
         prop_assert_eq!(seen, expected);
         prop_assert!(private_left.next().is_none());
         for (number, segment) in ring.iter() {
-            for (at, media) in shared[number as usize].iter().enumerate() {
+            for (at, (media, correction)) in shared[number as usize].iter().enumerate() {
+                prop_assert_eq!(segment.correction(), *correction);
                 let whole = segment.media(at);
                 prop_assert_eq!(whole.as_ref(), Some(media));
                 prop_assert_eq!(segment.index()[at].role, media.role());
