@@ -109,8 +109,9 @@ impl Hub {
     /// Whether a viewer wants audio or video, as it says with `receiveAudio` and `receiveVideo`. Video begins again
     /// with a key frame.
     pub fn receive(&mut self, viewer: ConnId, kind: MediaKind, wanted: bool) {
-        let has_pictures = self.has_pictures;
+        let (has_pictures, epoch_start) = (self.has_pictures, self.epoch_start);
         let Some(viewer) = self.viewer(viewer) else { return };
+        let has_pictures = has_pictures || viewer.position().is_some_and(|at| at < epoch_start);
         match kind {
             MediaKind::Audio => viewer.wants_audio = wanted,
             MediaKind::Video => {

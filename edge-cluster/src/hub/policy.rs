@@ -54,7 +54,12 @@ impl Hub {
         let has_pictures = self.has_pictures;
         let Some(viewer) = self.viewers.get_mut(slot as usize).and_then(Option::as_mut) else { return end };
         let waits_for_key = key.is_none() && has_pictures && viewer.wants_video;
-        let to = key.unwrap_or(if waits_for_key { end } else { allowed });
+        // A later source without pictures yet will begin with a key frame. Those of the last one are over.
+        let to = match key {
+            Some(key) => key,
+            None if waits_for_key => end,
+            None => allowed.max(self.epoch_start),
+        };
         viewer.park(Place::Begin { at: to, known });
         viewer.waits_for_key = waits_for_key;
         let dropped = self.store.messages_between(at, to);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use rtmp_core::media::MediaRole;
+use rtmp_core::media::{Headers, MediaRole};
 use rtmp_core::segment::{Correction, Entry, Segment, Segments, TimePolicy};
 use rtmp_core::{Media, MediaKind, Timestamp};
 
@@ -67,11 +67,13 @@ impl<'a> Stage<'a> {
             return;
         }
         self.follow_policy(viewer);
-        if let Place::Begin { at, .. } = viewer.place {
+        if let Place::Begin { at, known } = &mut viewer.place {
+            let at = *at;
             if self.store.segment(at).is_none() {
                 return;
             }
-            self.send_headers(viewer, at);
+            let known = known.take();
+            self.send_headers(viewer, at, known.as_ref());
             match is_private {
                 true => viewer.place = Place::Private { at, entry: 0 },
                 false => viewer.share(at),
@@ -95,13 +97,16 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Whether the viewer can share from segment `at` on.
-    fn may_share(&self, viewer: &mut Viewer, at: u64) -> bool {
-        let begins_with_key = self.store.segment(at).is_some_and(|next| next.chunks.starts_with_key());
-        if begins_with_key {
-            viewer.waits_for_key = false;
+    /// Whether the viewer can share from segment `at` on. It gets the headers now that it missed while it did not want
+    /// them.
+    fn may_share(&mut self, viewer: &mut Viewer, at: u64) -> bool {
+        if let Some(segment) = self.store.segment(at) {
+            if viewer.misses.any() {
+                self.send_headers(viewer, at, Some(&segment.headers));
+            }
+            viewer.waits_for_key &= !segment.chunks.starts_with_key();
         }
-        !viewer.is_private(self.settings)
+        !viewer.misses.any() && !viewer.is_private(self.settings)
     }
 
     fn is_too_early(&self, viewer: &Viewer) -> bool {
@@ -119,22 +124,20 @@ impl<'a> Stage<'a> {
 
     /// Sends the headers in front of segment `at` that the viewer does not know. They have the time of the first audio
     /// or video behind them; metadata is at 0 where times are corrected.
-    fn send_headers(&mut self, viewer: &mut Viewer, at: u64) {
-        let Place::Begin { known, .. } = &mut viewer.place else { return };
-        let known = known.take();
+    fn send_headers(&mut self, viewer: &mut Viewer, at: u64, known: Option<&Arc<Headers>>) {
         let headers = self.store.headers_at(at);
-        if known.as_ref().is_some_and(|known| Arc::ptr_eq(known, headers)) {
+        if known.is_some_and(|known| Arc::ptr_eq(known, headers)) && !viewer.misses.any() {
             return;
         }
-        let is_known = |header: &Media| {
-            known
-                .iter()
-                .flat_map(|known| known.iter())
-                .any(|old| old.kind == header.kind && old.payload == header.payload)
-        };
         let first = self.first_frame(viewer.lane, at);
-        for header in headers.iter().filter(|header| !is_known(header)) {
+        for header in headers.iter() {
+            let is_same = |old: &Media| old.kind == header.kind && old.payload == header.payload;
+            let is_known = known.is_some_and(|known| known.iter().any(is_same));
+            if is_known && !viewer.misses.of(header.kind) {
+                continue;
+            }
             if !viewer.wants(header.kind) {
+                viewer.misses.set(header.kind, true);
                 continue;
             }
             // Without any audio or video yet, the clock must not start: the time is that of data.
@@ -143,16 +146,26 @@ impl<'a> Stage<'a> {
             self.sink.send_media(&Media { timestamp, ..header.clone() });
             self.written += 1;
         }
+        for kind in [MediaKind::Audio, MediaKind::Video] {
+            let misses = viewer.misses.of(kind) && !viewer.wants(kind);
+            viewer.misses.set(kind, misses);
+        }
     }
 
     fn send(&mut self, viewer: &mut Viewer, segment: &Segment, message: &Entry, place: usize) {
-        let is_picture = message.kind == MediaKind::Video
-            && !matches!(message.role, MediaRole::SequenceHeader | MediaRole::Description);
-        if !viewer.wants(message.kind) || (viewer.waits_for_key && is_picture) {
+        let kind = message.kind;
+        let is_header = matches!(message.role, MediaRole::SequenceHeader | MediaRole::Description);
+        if !viewer.wants(kind) {
+            viewer.misses.set(kind, is_header || viewer.misses.of(kind));
+            return;
+        }
+        let is_picture = kind == MediaKind::Video && !is_header;
+        // What it misses comes in front of the next segment.
+        if (is_picture && viewer.waits_for_key) || (!is_header && viewer.misses.of(kind)) {
             return;
         }
         let Some(media) = segment.media(place) else { return };
-        let timestamp = self.time(viewer, media.kind, media.timestamp, segment.correction());
+        let timestamp = self.time(viewer, kind, media.timestamp, segment.correction());
         self.sink.send_media(&Media { timestamp, ..media });
         self.written += 1;
         if viewer.has_interval(self.settings) {

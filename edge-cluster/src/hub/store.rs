@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use rtmp_core::Timestamp;
 use rtmp_core::media::Headers;
-use rtmp_core::segment::Ring;
+use rtmp_core::segment::{Ring, TimePolicy};
 
 use super::settings::StreamSettings;
-use super::update::StreamSegment;
+use super::update::{StreamSegment, Summary};
 
 /// The latest segments.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ pub(super) struct Store {
     messages: u64,
     /// The oldest segment at which a queue is not too long.
     allowed: u64,
-    /// Time of the newest frame, without jumps.
+    /// Time of the newest frame, as viewers are told.
     last: Timestamp,
     /// Headers behind the newest segment.
     latest: Arc<Headers>,
@@ -30,21 +30,36 @@ struct Placed {
     segment: Arc<StreamSegment>,
     bytes_before: u64,
     messages_before: u64,
+    /// Time of its first frame, as viewers are told.
+    first: Option<Timestamp>,
 }
 
 impl Store {
-    pub(super) fn append(&mut self, segment: &Arc<StreamSegment>, settings: &StreamSettings) -> u64 {
+    pub(super) fn append(
+        &mut self,
+        segment: &Arc<StreamSegment>,
+        settings: &StreamSettings,
+        policy: TimePolicy,
+    ) -> u64 {
+        let correction = segment.chunks.correction();
+        let shift = match policy {
+            TimePolicy::Shifted(_) => 0,
+            TimePolicy::FromZero => correction.sources,
+            TimePolicy::Smooth => correction.jumps,
+        };
+        let Summary { frames, first, last, .. } = segment.summary;
         let number = self.ring.push(Arc::clone(&segment.chunks));
         self.placed.push_back(Placed {
             segment: Arc::clone(segment),
             bytes_before: self.bytes,
             messages_before: self.messages,
+            first: (frames > 0).then(|| first.shifted(shift)),
         });
         self.bytes += segment.chunks.wire().len() as u64;
         self.messages += segment.chunks.index().len() as u64;
         self.latest = Arc::clone(&segment.headers_behind);
-        if segment.summary.frames > 0 {
-            self.last = segment.summary.last;
+        if frames > 0 {
+            self.last = last.shifted(shift);
         }
         self.move_allowed(settings);
         number
@@ -112,11 +127,9 @@ impl Store {
         }
     }
 
-    /// Time without jumps of the first frame that is no header, from segment `number` on.
+    /// Time of the first frame from segment `number` on, as viewers are told.
     fn frame_time(&self, number: u64) -> Option<Timestamp> {
         let place = usize::try_from(number.checked_sub(self.front())?).ok()?;
-        let summaries =
-            self.placed.range(place.min(self.placed.len())..).map(|placed| placed.segment.summary);
-        summaries.into_iter().find(|summary| summary.frames > 0).map(|summary| summary.first)
+        self.placed.range(place.min(self.placed.len())..).find_map(|placed| placed.first)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use rtmp_core::MediaKind;
 use rtmp_core::flv::Content;
 use rtmp_core::segment::{Outgoing, Ring};
 
@@ -73,6 +74,8 @@ pub struct Hub {
     pub(super) has_pictures: bool,
     pub(super) content: (bool, bool),
     epoch: u32,
+    /// The first segment of the running source, or of the last one.
+    pub(super) epoch_start: u64,
     is_active: bool,
     pub(super) chunk_size: u32,
     last_number: Option<u64>,
@@ -101,6 +104,7 @@ impl Hub {
             has_pictures: false,
             content: (false, false),
             epoch: 0,
+            epoch_start: 0,
             is_active: false,
             last_number: None,
             atc: false,
@@ -115,6 +119,7 @@ impl Hub {
                 self.forget_pictures();
                 self.content = (false, false);
                 self.epoch = *epoch;
+                self.epoch_start = self.store.end();
                 self.is_active = true;
                 self.set_chunk_size(*chunk_size);
             }
@@ -272,13 +277,14 @@ impl Hub {
     fn append(&mut self, now: Instant, segment: &Arc<StreamSegment>) {
         if self.last_number.is_some_and(|last| segment.number != last + 1) {
             self.stats.gaps += 1;
-            let waits = self.has_pictures && !segment.chunks.starts_with_key();
-            self.skip_all(waits);
+            let has_pictures =
+                self.has_pictures || segment.headers.iter().any(|m| m.kind == MediaKind::Video);
+            self.skip_all(has_pictures && !segment.chunks.starts_with_key());
         }
         self.last_number = Some(segment.number);
         self.atc = segment.atc;
-        let number = self.store.append(segment, &self.settings);
         let policy = self.policy(JoinKind::Viewer);
+        let number = self.store.append(segment, &self.settings, policy);
         if let Some(flv) = &mut self.flv {
             flv.append(&segment.chunks, policy);
         }

@@ -55,7 +55,7 @@ pub(super) struct Summary {
     pub(super) data: u32,
     /// Whether there is a picture among them.
     pub(super) has_pictures: bool,
-    /// Times of the first and last frame without jumps; those of headers when there is no frame.
+    /// Times of the first and last frame in the stream.
     pub(super) first: Timestamp,
     pub(super) last: Timestamp,
 }
@@ -79,12 +79,7 @@ impl StreamSegment {
 
 impl Summary {
     fn of(chunks: &Segment) -> Self {
-        let smooth = |time: Timestamp| time.shifted(chunks.correction().jumps);
-        let mut summary = Self {
-            first: smooth(chunks.first_timestamp()),
-            last: smooth(chunks.last_timestamp()),
-            ..Self::default()
-        };
+        let mut summary = Self::default();
         for entry in chunks.index() {
             match entry.kind {
                 MediaKind::Audio => summary.audio += 1,
@@ -92,11 +87,10 @@ impl Summary {
                 MediaKind::Data => summary.data += 1,
             }
             if is_frame(entry) {
-                let time = smooth(entry.timestamp);
                 if summary.frames == 0 {
-                    summary.first = time;
+                    summary.first = entry.timestamp;
                 }
-                summary.last = time;
+                summary.last = entry.timestamp;
                 summary.frames += 1;
                 summary.has_pictures |= is_picture(entry);
             }

@@ -60,6 +60,8 @@ pub(super) struct Viewer {
     pub(super) kind: JoinKind,
     pub(super) wants_audio: bool,
     pub(super) wants_video: bool,
+    /// Headers of audio and video were left out because it did not want any.
+    pub(super) misses: Misses,
     /// Inter frames are left out until a key frame.
     pub(super) waits_for_key: bool,
     /// It was told another chunk size than the segments have.
@@ -74,6 +76,35 @@ pub(super) struct Viewer {
     pub(super) dropped: Option<u64>,
     /// Bytes sent when a stall was last looked for, and since when they are so many.
     pub(super) progress: (u64, Option<Instant>),
+}
+
+/// Whose headers a viewer lacks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Misses {
+    audio: bool,
+    video: bool,
+}
+
+impl Misses {
+    pub(super) fn any(self) -> bool {
+        self.audio || self.video
+    }
+
+    pub(super) fn of(self, kind: MediaKind) -> bool {
+        match kind {
+            MediaKind::Audio => self.audio,
+            MediaKind::Video => self.video,
+            MediaKind::Data => false,
+        }
+    }
+
+    pub(super) fn set(&mut self, kind: MediaKind, misses: bool) {
+        match kind {
+            MediaKind::Audio => self.audio = misses,
+            MediaKind::Video => self.video = misses,
+            MediaKind::Data => {}
+        }
+    }
 }
 
 /// Where a viewer is.
@@ -101,6 +132,7 @@ impl Viewer {
             kind: join.kind,
             wants_audio: true,
             wants_video: true,
+            misses: Misses::default(),
             waits_for_key: false,
             has_other_chunks: false,
             is_listed: false,
@@ -140,10 +172,13 @@ impl Viewer {
         }
     }
 
-    /// Whether messages are written for it alone and none of this segment's will be.
+    /// Whether messages are written for it alone and none of this segment's matters to it. A header that it does not
+    /// want does matter: it may want it later.
     pub(super) fn has_nothing_in(&self, segment: &StreamSegment) -> bool {
-        let Summary { audio, video, data, .. } = segment.summary;
-        let wants = (self.wants_audio && audio > 0) || (self.wants_video && video > 0) || data > 0;
+        let Summary { audio, video, data, frames, .. } = segment.summary;
+        let has_headers = frames < audio + video;
+        let wants =
+            has_headers || (self.wants_audio && audio > 0) || (self.wants_video && video > 0) || data > 0;
         !wants && matches!(self.place, Place::Private { entry: 0, .. })
     }
 

@@ -20,10 +20,10 @@ pub enum TimePolicy {
     /// Moved by so many milliseconds, jumps and all.
     Shifted(i32),
     /// The first audio or video message is at 0; jumps are kept unless the source changes. Never below 0: an earlier
-    /// message moves the start. Data before the start is at 0.
+    /// message moves the start. Data messages are at 0.
     FromZero,
     /// Near 0 at the start (a stream that begins at up to 250 ms begins one millisecond earlier, any other at 9 ms)
-    /// and without jumps. Never below 0, as above. Data messages are at 0.
+    /// and without jumps. Never below 0, and data messages at 0, as above.
     Smooth,
 }
 
@@ -77,11 +77,7 @@ impl Clock {
         let corrected = timestamp.shifted(self.correction(correction));
         match (self.policy, kind) {
             (TimePolicy::Shifted(shift), _) => return timestamp.shifted(shift),
-            (TimePolicy::Smooth, MediaKind::Data) => return Timestamp::ZERO,
-            (TimePolicy::FromZero, MediaKind::Data) => {
-                let time = self.shift.map_or(Timestamp::ZERO, |shift| corrected.shifted(shift));
-                return if self.is_below_zero(time) { Timestamp::ZERO } else { time };
-            }
+            (TimePolicy::FromZero | TimePolicy::Smooth, MediaKind::Data) => return Timestamp::ZERO,
             (TimePolicy::FromZero | TimePolicy::Smooth, MediaKind::Audio | MediaKind::Video) => {}
         }
         let shift = self.shift.unwrap_or_else(|| self.start(timestamp).since(corrected));
@@ -108,7 +104,7 @@ impl Clock {
 
     /// Whether a message of `kind` is told a time of its own, whatever the time of the one before.
     pub(super) fn is_fixed(&self, kind: MediaKind) -> bool {
-        kind == MediaKind::Data && self.policy == TimePolicy::Smooth
+        kind == MediaKind::Data && !matches!(self.policy, TimePolicy::Shifted(_))
     }
 
     /// Whether the clock would stay as it is at a message of this time, and which time it would tell.

@@ -1,0 +1,7 @@
+//! Streams and their viewers.
+
+mod judge;
+mod rows;
+mod sharing;
+mod vectors;
+mod world;

@@ -1,0 +1,526 @@
+//! The rows of the compatibility checklist (spec 17) that are about streams and viewers.
+
+use edge_cluster::hub::{HubEvent, JoinKind, Lane};
+use rtmp_core::{Media, MediaKind};
+
+use crate::world::{
+    MIN_LATENCY, World, audio, audio_header, cue_point, inter, key, media, metadata, number, settings,
+    video_header,
+};
+
+fn opening(at: u32) -> Vec<Media> {
+    vec![metadata(at, "encoder", "x"), audio_header(at, 1), video_header(at, 2)]
+}
+
+fn gop(at: u32, frames: u32) -> Vec<Media> {
+    let frame = |n| if n == 0 { key(at, at) } else { inter(at + n * 40, at + n * 40) };
+    (0..frames).flat_map(|n| [frame(n), audio(at + n * 40 + 3, n)]).collect()
+}
+
+#[test]
+fn row_13_gop_cache_starts_at_the_key_frame() {
+    let mut world = World::new(MIN_LATENCY);
+    world.push_each(&opening(0));
+    world.push_each(&gop(0, 25));
+    world.push_each(&gop(1000, 5));
+    let viewer = world.viewer();
+    let player = &world.players[viewer];
+    assert_eq!(player.letters(), "MHSKAVAVAVAVA");
+    assert_eq!(player.times(), [0, 9, 9, 9, 12, 49, 52, 89, 92, 129, 132, 169, 172]);
+}
+
+#[test]
+fn row_13_without_gop_cache_a_viewer_begins_with_whatever_comes() {
+    let mut world = World::new("min_latency on; play { gop_cache off; }");
+    world.push_each(&opening(0));
+    world.push_each(&gop(0, 25));
+    let viewer = world.viewer();
+    assert!(world.players[viewer].got.is_empty());
+    assert_eq!(world.hub.stats().segments, 0, "nothing is kept");
+    world.push_each(&[inter(1000, 0), audio(1003, 0), key(1040, 0)]);
+    assert_eq!(world.players[viewer].letters(), "MHSVAK");
+}
+
+#[test]
+fn row_13_video_is_held_back_until_a_key_frame_where_that_is_asked_for() {
+    let vhost = "min_latency on; play { gop_cache off; } extension { start_at_keyframe on; }";
+    let mut world = World::new(vhost);
+    world.push_each(&opening(0));
+    world.push_each(&gop(0, 25));
+    let viewer = world.viewer();
+    world.push_each(&[inter(1000, 0), audio(1003, 0), inter(1040, 0), audio(1043, 0), key(1080, 0)]);
+    world.push_each(&[audio(1083, 0), inter(1120, 0)]);
+    assert_eq!(world.players[viewer].letters(), "MHSAAKAV");
+    // The clock starts with the message that gave the headers their time.
+    assert_eq!(world.players[viewer].times(), [0, 9, 9, 12, 52, 89, 92, 129]);
+}
+
+#[test]
+fn row_13_the_gop_cache_ends_at_its_bytes_and_with_the_source() {
+    let mut world = World::new("min_latency on; extension { gop_cache_max_bytes 65536; }");
+    let large = |mut media: Media| {
+        media.payload = [&media.payload[..], &[0; 5000]].concat().into();
+        media
+    };
+    world.push(&[large(key(0, 0))]);
+    (1..10).for_each(|n| world.push(&[large(inter(n * 40, n))]));
+    assert!(world.hub.memory_bytes() > 40_000);
+    (10..20).for_each(|n| world.push(&[large(inter(n * 40, n))]));
+    assert!(world.hub.memory_bytes() < 20_000, "{}", world.hub.memory_bytes());
+    world.push(&[large(key(1000, 0))]);
+    assert_eq!(world.hub.stats().segments, 1);
+    world.end();
+    assert_eq!(world.hub.stats().segments, 0);
+    let viewer = world.viewer();
+    assert!(world.players[viewer].got.is_empty());
+}
+
+#[test]
+fn row_14_a_viewer_that_was_stopped_goes_on_at_a_key_frame() {
+    let mut world = World::new("min_latency on; play { queue_length 10; }");
+    let (slow, fast) = (world.viewer(), world.viewer());
+    world.push_each(&opening(0));
+    world.push_each(&gop(0, 50));
+    let before = world.players[slow].got.len();
+    world.players[slow].window = 7;
+    for second in 2..42 {
+        world.push_each(&gop(second * 1000, 25));
+        assert!(world.hub.stats().segments <= 11 * 50 + 50, "the queue is bounded");
+    }
+    world.open(slow, usize::MAX);
+    let rest = &world.players[slow].got[before..];
+    // One message was partly sent; behind it comes a key frame.
+    assert_eq!(rest[1].payload, key(0, number(&rest[1])).payload);
+    assert!(number(&rest[1]) >= 31_000);
+    assert_eq!(rest[1].timestamp.millis(), number(&rest[1]), "the viewer sees the time that is missing");
+    assert_eq!(world.players[fast].got.len(), 3 + 2 * (50 + 40 * 25), "nobody else loses anything");
+    let dropped: u64 = world
+        .events
+        .iter()
+        .map(|event| match event {
+            HubEvent::Resynced { dropped, .. } => *dropped,
+            _ => 0,
+        })
+        .sum();
+    assert_eq!(dropped as usize, world.players[fast].got.len() - world.players[slow].got.len());
+    assert!(world.hub.stats().resyncs >= 1);
+}
+
+#[test]
+fn row_14_the_queue_is_limited_in_bytes() {
+    let mut world = World::new("min_latency on; extension { queue_max_bytes 1048576; }");
+    let viewer = world.viewer();
+    world.push_each(&opening(0));
+    world.players[viewer].window = 0;
+    for n in 0..400 {
+        let mut frame = if n % 25 == 0 { key(n * 40, n) } else { inter(n * 40, n) };
+        frame.payload = [&[0; 20_000][..], &n.to_be_bytes()].concat().into();
+        frame.payload =
+            [if n % 25 == 0 { &[0x17, 1, 0, 0, 0] } else { &[0x27_u8, 1, 0, 0, 0] }, &frame.payload[..]]
+                .concat()
+                .into();
+        world.push(&[frame]);
+        assert!(world.hub.memory_bytes() < (1 << 20) + 25 * 30_000 + 50_000, "{}", world.hub.memory_bytes());
+    }
+    world.open(viewer, usize::MAX);
+    assert_eq!(&world.players[viewer].letters()[3..4], "K");
+}
+
+#[test]
+fn row_14_a_socket_that_takes_nothing_for_30_seconds_is_given_up() {
+    let mut world = World::new("min_latency on; play { queue_length 10; }");
+    let (dead, slow) = (world.viewer(), world.viewer());
+    world.push_each(&opening(0));
+    (world.players[dead].window, world.players[slow].window) = (0, 0);
+    for second in 0..34 {
+        world.push_each(&gop(second * 1000, 25));
+        world.open(slow, 10);
+        world.advance(1000);
+    }
+    assert_eq!(too_slow(&world), 0);
+    world.advance(5000);
+    assert_eq!(too_slow(&world), 1);
+    assert!(world.events.contains(&HubEvent::TooSlow { viewer: world.players[dead].conn }));
+}
+
+fn too_slow(world: &World) -> usize {
+    world.events.iter().filter(|event| matches!(event, HubEvent::TooSlow { .. })).count()
+}
+
+#[test]
+fn row_15_atc_keeps_times_and_headers_get_that_of_the_first_frame() {
+    let mut world = World::new("min_latency on; play { atc on; }");
+    world.push_each(&opening(50_000));
+    world.push_each(&gop(60_000, 2));
+    world.push_each(&[key(90_000, 0)]);
+    world.push_each(&[inter(90_040, 0), cue_point(90_041)]);
+    let viewer = world.viewer();
+    assert_eq!(world.players[viewer].letters(), "MHSKVD");
+    assert_eq!(world.players[viewer].times(), [90_000, 90_000, 90_000, 90_000, 90_040, 90_041]);
+}
+
+#[test]
+fn row_15_atc_auto_follows_the_metadata() {
+    for (value, expected) in [("true", 70_000), ("false", 9)] {
+        let mut world = World::new("min_latency on; play { atc_auto on; }");
+        world.push_each(&[metadata(0, "bravo_atc", value), key(70_000, 0)]);
+        let viewer = world.viewer();
+        assert_eq!(world.players[viewer].times()[1], expected);
+    }
+}
+
+#[test]
+fn row_15_mix_correct_puts_audio_and_video_in_order() {
+    let mut world = World::new("min_latency on; play { mix_correct on; time_jitter off; }");
+    let viewer = world.viewer();
+    // Audio is 100 ms behind.
+    let messages: Vec<_> = (0..50)
+        .flat_map(|n| [if n == 0 { key(100, 0) } else { inter(100 + n * 20, n) }, audio(n * 20, n)])
+        .collect();
+    world.push_each(&messages);
+    world.end();
+    let times = world.players[viewer].times();
+    assert_eq!(times.len(), messages.len());
+    assert!(times.is_sorted(), "{times:?}");
+    let of = |kind| world.players[viewer].got.iter().filter(move |media| media.kind == kind).map(number);
+    assert!(of(MediaKind::Audio).is_sorted() && of(MediaKind::Video).is_sorted());
+
+    let mut plain = World::new("min_latency on; play { time_jitter off; }");
+    let viewer = plain.viewer();
+    plain.push_each(&messages);
+    assert!(!plain.players[viewer].times().is_sorted());
+}
+
+#[test]
+fn row_15_one_kind_alone_does_not_wait_for_the_other() {
+    let mut world = World::new("min_latency on; play { mix_correct on; }");
+    let viewer = world.viewer();
+    (0..30).for_each(|n| world.push(&[audio(n * 20, n)]));
+    assert_eq!(world.players[viewer].got.len(), 30 - 9);
+    world.ingest.configure(world.now, settings(MIN_LATENCY));
+    world.settle();
+    assert_eq!(world.players[viewer].got.len(), 30);
+}
+
+#[test]
+fn row_16_messages_are_collected_for_mw_latency_unless_latency_matters() {
+    let cases = [
+        ("", 350),
+        ("min_latency on;", 0),
+        ("play { mw_latency 100; }", 100),
+        ("min_latency on; play { mw_latency 200; }", 200),
+        ("play { mw_latency 0; }", 0),
+    ];
+    for (vhost, latency) in cases {
+        let mut world = World::new(vhost);
+        let viewer = world.viewer();
+        world.push(&[key(0, 0)]);
+        assert_eq!(world.players[viewer].got.is_empty(), latency > 0, "{vhost}");
+        if latency > 0 {
+            world.advance(latency - 1);
+            assert!(world.players[viewer].got.is_empty(), "{vhost}");
+            world.push(&[inter(1, 1)]);
+            world.advance(1);
+        }
+        let expected = if latency > 0 { "KV" } else { "K" };
+        assert_eq!(world.players[viewer].letters(), expected, "{vhost}");
+        assert_eq!(world.ingest.poll_timeout(), None);
+    }
+}
+
+#[test]
+fn row_16_a_burst_of_old_media_is_cut_by_its_own_time_and_by_messages() {
+    for (vhost, expected) in
+        [("play { mw_latency 100; mw_msgs 0; }", 4), ("play { mw_latency 100; mw_msgs 9; }", 10)]
+    {
+        let mut world = World::new(vhost);
+        let messages: Vec<_> = (0..20).map(|n| audio(n * 40, n)).collect();
+        world.push(&messages);
+        assert_eq!(world.segments[0].chunks.index().len(), expected);
+    }
+    let mut world = World::new("");
+    world.push(&(0..300).map(|n| audio(0, n)).collect::<Vec<_>>());
+    assert_eq!(
+        world.segments.iter().map(|segment| segment.chunks.index().len()).collect::<Vec<_>>(),
+        [128, 128]
+    );
+}
+
+#[test]
+fn row_16_send_min_interval_sends_one_message_at_a_time() {
+    let mut world = World::new("min_latency on; play { send_min_interval 10; }");
+    let viewer = world.viewer();
+    world.push(&[key(0, 0), audio(3, 0), inter(40, 0), audio(43, 0)]);
+    for expected in 1..=4 {
+        assert_eq!(world.players[viewer].got.len(), expected);
+        world.advance(10);
+    }
+    assert_eq!(world.players[viewer].writes, 4);
+    assert_eq!(world.players[viewer].times(), [0, 3, 40, 43]);
+    // With nothing to send nothing is waited for; the next message goes out at once.
+    world.advance(10);
+    assert_eq!(world.hub.poll_timeout(), None);
+    world.push(&[inter(80, 0)]);
+    assert_eq!(world.players[viewer].got.len(), 5);
+    // An upstream server is not held back.
+    let upstream = world.join(Lane::Chunks, JoinKind::Upstream);
+    world.push(&[key(120, 0), inter(160, 0)]);
+    assert_eq!(world.players[upstream].letters(), "KAVAVKV");
+}
+
+#[test]
+fn row_17_a_late_viewer_gets_metadata_and_the_latest_headers() {
+    let mut world = World::new(MIN_LATENCY);
+    world.push_each(&opening(0));
+    world.push_each(&gop(0, 25));
+    world.push_each(&[video_header(1000, 3), metadata(1000, "encoder", "y")]);
+    world.push_each(&gop(1000, 2));
+    let viewer = world.viewer();
+    let player = &world.players[viewer];
+    assert_eq!(player.letters(), "MHSKAVA");
+    assert_eq!(player.got[0].payload, metadata(0, "encoder", "y").payload);
+    assert_eq!((number(&player.got[1]), number(&player.got[2])), (1, 3));
+}
+
+#[test]
+fn row_17_a_header_that_changes_reaches_viewers_in_its_place() {
+    for (vhost, expected) in [("", "MHSKVSKVSK"), ("play { reduce_sequence_header on; }", "MHSKVSKVK")] {
+        let mut world = World::new(&format!("{MIN_LATENCY} {vhost}"));
+        let viewer = world.viewer();
+        world.push_each(&opening(0));
+        world.push_each(&[key(0, 0), inter(40, 0), video_header(80, 3), key(80, 0), inter(120, 0)]);
+        world.push_each(&[video_header(160, 3), key(160, 0)]);
+        assert_eq!(world.players[viewer].letters(), expected);
+    }
+}
+
+#[test]
+fn row_17_reduce_sequence_header_passes_metadata_that_differs() {
+    let mut world = World::new("min_latency on; play { reduce_sequence_header on; }");
+    let viewer = world.viewer();
+    world.push_each(&[metadata(0, "a", "1"), metadata(0, "a", "1"), metadata(0, "a", "2"), key(0, 0)]);
+    assert_eq!(world.players[viewer].letters(), "MMK");
+    assert_eq!(world.ingest.stats().headers_reduced, 1);
+}
+
+#[test]
+fn row_17_a_viewer_that_missed_a_header_gets_it_before_it_goes_on() {
+    let mut world = World::new("min_latency on; play { queue_length 1; }");
+    let viewer = world.viewer();
+    world.push_each(&opening(0));
+    world.push_each(&gop(0, 5));
+    world.players[viewer].window = 5;
+    world.push_each(&gop(1000, 25));
+    world.push_each(&[video_header(2000, 7)]);
+    world.push_each(&gop(2000, 25));
+    world.push_each(&gop(3000, 25));
+    let before = world.players[viewer].got.len();
+    world.open(viewer, usize::MAX);
+    assert!(
+        world.players[viewer].letters()[before..].starts_with("KSK"),
+        "{}",
+        &world.players[viewer].letters()[before..]
+    );
+    assert_eq!(number(&world.players[viewer].got[before + 1]), 7);
+    assert_eq!(
+        world.players[viewer].got[before + 1].timestamp,
+        world.players[viewer].got[before + 2].timestamp
+    );
+}
+
+#[test]
+fn row_17_duration_is_taken_out_of_metadata() {
+    let mut world = World::new(MIN_LATENCY);
+    let viewer = world.viewer();
+    world.push(&[metadata(0, "duration", "60")]);
+    assert_eq!(world.players[viewer].got[0].payload[..], *b"\x02\x00\x0aonMetaData\x03\x00\x00\x09");
+}
+
+#[test]
+fn row_8_another_source_goes_on_where_the_last_one_ended() {
+    let mut world = World::new(MIN_LATENCY);
+    let viewer = world.viewer();
+    world.push_each(&opening(5_000));
+    world.push_each(&gop(5_000, 3));
+    world.end();
+    world.begin();
+    // The other origin begins its times at zero, in the middle of a GOP.
+    world.push_each(&opening(0));
+    world.push_each(&[inter(0, 0), audio(3, 0), inter(40, 0), audio(43, 0)]);
+    let late = world.viewer();
+    assert!(world.players[late].got.is_empty(), "no stale picture");
+    world.push_each(&[key(80, 0), audio(83, 0)]);
+    let player = &world.players[viewer];
+    assert_eq!(player.letters(), "MHSKAVAVAAAKA", "headers are the same, pictures begin with a key frame");
+    assert_eq!(player.times(), [0, 9, 9, 9, 12, 49, 52, 89, 92, 102, 142, 179, 182]);
+    assert_eq!(world.players[late].letters(), "MHSKA");
+    assert_eq!(world.ingest.epoch(), 2);
+}
+
+#[test]
+fn row_8_headers_of_another_source_are_sent_where_they_differ() {
+    let mut world = World::new(MIN_LATENCY);
+    let viewer = world.viewer();
+    world.push_each(&opening(0));
+    world.push_each(&[key(0, 0)]);
+    world.begin();
+    world.push_each(&[metadata(0, "encoder", "x"), audio_header(0, 1), video_header(0, 9), key(0, 0)]);
+    assert_eq!(world.players[viewer].letters(), "MHSKSK");
+    assert_eq!(number(&world.players[viewer].got[4]), 9);
+    // Somebody who begins now needs all of them.
+    let late = world.viewer();
+    assert_eq!(world.players[late].letters(), "MHSK");
+}
+
+#[test]
+fn row_8_a_source_without_key_frames_is_not_held_back_for_ever() {
+    let mut world = World::new(MIN_LATENCY);
+    let viewer = world.viewer();
+    world.push(&[key(0, 0)]);
+    world.begin();
+    world.push(&[inter(40, 0)]);
+    world.advance(10_000);
+    world.push(&[inter(10_040, 0)]);
+    assert_eq!(world.players[viewer].letters(), "KV");
+    assert_eq!(world.ingest.stats().dropped, 1);
+}
+
+#[test]
+fn row_11_an_upstream_server_begins_at_the_newest_key_frame_and_keeps_times() {
+    let mut world = World::new("min_latency on; play { gop_cache off; }");
+    let first = world.join(Lane::Chunks, JoinKind::Upstream);
+    world.push_each(&opening(7_000));
+    world.push_each(&gop(7_000, 3));
+    world.push_each(&gop(90_000, 3));
+    world.hub.leave(world.players[first].conn);
+    world.push_each(&[inter(90_120, 0)]);
+    let second = world.join(Lane::Chunks, JoinKind::Upstream);
+    assert_eq!(world.players[second].letters(), "MHSKAVAVAV");
+    assert_eq!(world.players[second].times()[..4], [90_000, 90_000, 90_000, 90_000]);
+    assert_eq!(world.players[first].times()[..5], [7_000, 7_000, 7_000, 7_000, 7_003]);
+}
+
+#[test]
+fn row_28_audio_and_video_can_be_switched_off_and_on() {
+    let mut world = World::new(MIN_LATENCY);
+    let viewer = world.viewer();
+    let conn = world.players[viewer].conn;
+    world.push_each(&opening(0));
+    world.push_each(&gop(0, 2));
+    world.hub.receive(conn, MediaKind::Video, false);
+    world.push_each(&gop(80, 2));
+    world.hub.receive(conn, MediaKind::Audio, false);
+    world.push_each(&gop(160, 2));
+    world.hub.receive(conn, MediaKind::Audio, true);
+    world.hub.receive(conn, MediaKind::Video, true);
+    world.push_each(&[inter(240, 0), audio(243, 0)]);
+    world.push_each(&gop(280, 2));
+    assert_eq!(world.players[viewer].letters(), "MHSKAVAAAAKAVA");
+    let shared_again = world.players[viewer].private.messages;
+    world.push_each(&gop(360, 2));
+    assert_eq!(world.players[viewer].private.messages, shared_again);
+    assert_eq!(world.players[viewer].times()[10..14], [280, 283, 320, 323]);
+}
+
+#[test]
+fn row_28_a_kind_that_comes_back_brings_its_header() {
+    let mut world = World::new(MIN_LATENCY);
+    let viewer = world.viewer();
+    let conn = world.players[viewer].conn;
+    world.hub.receive(conn, MediaKind::Audio, false);
+    world.hub.receive(conn, MediaKind::Video, false);
+    world.push_each(&opening(0));
+    world.push_each(&gop(0, 2));
+    assert_eq!(world.players[viewer].letters(), "M");
+    world.hub.receive(conn, MediaKind::Video, true);
+    world.push_each(&gop(80, 2));
+    assert_eq!(world.players[viewer].letters(), "MSKV");
+    world.hub.receive(conn, MediaKind::Audio, true);
+    world.push_each(&gop(160, 2));
+    assert_eq!(world.players[viewer].letters(), "MSKVHKAVA");
+}
+
+#[test]
+fn row_28_a_paused_viewer_gets_nothing_and_goes_on_with_a_key_frame() {
+    let mut world = World::new(MIN_LATENCY);
+    let viewer = world.viewer();
+    let conn = world.players[viewer].conn;
+    world.push_each(&opening(0));
+    world.push_each(&gop(0, 2));
+    world.hub.pause(conn);
+    world.push_each(&gop(80, 2));
+    world.push_each(&gop(160, 2));
+    assert_eq!(world.players[viewer].letters(), "MHSKAVA");
+    world.hub.resume(conn);
+    world.settle();
+    assert_eq!(world.players[viewer].letters(), "MHSKAVAKAVA");
+    assert_eq!(world.players[viewer].times()[7], 160);
+    // A short pause inside a GOP loses nothing.
+    world.hub.pause(conn);
+    world.push_each(&[inter(240, 0)]);
+    world.hub.resume(conn);
+    world.settle();
+    world.push_each(&[inter(280, 0)]);
+    assert_eq!(world.players[viewer].letters(), "MHSKAVAKAVAVV");
+}
+
+#[test]
+fn row_22_settings_reach_viewers_that_are_there() {
+    let mut world = World::new("min_latency on; play { time_jitter off; }");
+    let viewer = world.viewer();
+    world.push_each(&[key(5_000, 0), inter(5_040, 0)]);
+    for vhost in ["min_latency on;", "min_latency on; play { atc on; }"] {
+        world.ingest.configure(world.now, settings(vhost));
+        world.hub.configure(settings(vhost));
+        let last = world.players[viewer].got.len() as u32;
+        world.push_each(&[inter(5_000 + last * 40, 0), cue_point(7_000), inter(90_000 + last * 40, 0)]);
+    }
+    let expected = [5_000, 5_040, 5_080, 0, 5_090, 5_200, 7_000, 90_200];
+    assert_eq!(world.players[viewer].times(), expected);
+    world.hub.configure(settings("min_latency on; play { gop_cache off; }"));
+    assert_eq!(world.hub.stats().segments, 0);
+}
+
+#[test]
+fn a_viewer_that_was_told_another_chunk_size_gets_messages_of_its_own() {
+    let mut world = World::new("min_latency on; chunk_size 128;");
+    let viewer = world.viewer();
+    let conn = world.players[viewer].conn;
+    world.hub.tell_chunk_size(conn, 4096);
+    let large = media(MediaKind::Video, 0, &[[0x17, 1, 0, 0, 0].as_slice(), &[7; 1000]].concat());
+    world.push(std::slice::from_ref(&large));
+    assert_eq!(world.hub.stats().private_messages, 1);
+    assert_eq!(world.players[viewer].got, [large]);
+}
+
+#[test]
+fn memory_is_let_go_when_it_is_short() {
+    let mut world = World::new(MIN_LATENCY);
+    let viewer = world.viewer();
+    world.push_each(&opening(0));
+    world.players[viewer].window = 0;
+    world.push_each(&gop(0, 25));
+    assert!(world.hub.shed() > 0);
+    assert_eq!(world.hub.stats().segments, 0);
+    world.open(viewer, usize::MAX);
+    world.push_each(&[inter(1000, 0), audio(1003, 0), key(1040, 0)]);
+    assert!(world.players[viewer].letters().ends_with("AK"), "{}", world.players[viewer].letters());
+    assert!(!world.players[viewer].letters().contains('V'));
+}
+
+#[test]
+fn what_the_http_api_shows_is_read_from_headers_and_metadata() {
+    let mut world = World::new(MIN_LATENCY);
+    let avc = [0x17, 0, 0, 0, 0, 1, 100, 0, 31, 0xff];
+    world.push(&[media(MediaKind::Video, 0, &avc), media(MediaKind::Audio, 0, &[0xaf, 0, 0x11, 0x90])]);
+    let stats = world.ingest.stats();
+    let picture = stats.picture.as_ref().expect("video");
+    assert_eq!(
+        (picture.codec.as_str(), picture.profile.as_str(), picture.level.as_str()),
+        ("H264", "High", "3.1")
+    );
+    let sound = stats.sound.as_ref().expect("audio");
+    assert_eq!((sound.codec.as_str(), sound.profile.as_str()), ("AAC", "LC"));
+    assert_eq!((sound.sample_rate, sound.channels), (48_000, 2));
+    assert_eq!((stats.audio, stats.video, stats.messages), (1, 1, 2));
+}
