@@ -44,9 +44,9 @@ impl PrivateSink for Nowhere {
 /// Frames of a stream at 25 pictures per second, with a data message now and then.
 fn frame(number: u32) -> Media {
     let (kind, payload): (_, &[u8]) = match number {
-        _ if number % 50 == 0 => (MediaKind::Video, &[0x17, 1, 0, 0, 0, 9]),
-        _ if number % 7 == 0 => (MediaKind::Data, b"\x02\x00\x0aonCuePoint\x05"),
-        _ if number % 2 == 0 => (MediaKind::Video, &[0x27, 1, 0, 0, 0, 9]),
+        _ if number.is_multiple_of(50) => (MediaKind::Video, &[0x17, 1, 0, 0, 0, 9]),
+        _ if number.is_multiple_of(7) => (MediaKind::Data, b"\x02\x00\x0aonCuePoint\x05"),
+        _ if number.is_multiple_of(2) => (MediaKind::Video, &[0x27, 1, 0, 0, 0, 9]),
         _ => (MediaKind::Audio, &[0xaf, 1, 9]),
     };
     Media { kind, timestamp: Timestamp::from_millis(number * 20), payload: Bytes::from_static(payload) }

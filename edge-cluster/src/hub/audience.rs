@@ -39,6 +39,11 @@ impl Hub {
         }
     }
 
+    /// Whether somebody has joined and not left.
+    pub fn is_viewer(&self, viewer: ConnId) -> bool {
+        self.by_conn.contains_key(&viewer)
+    }
+
     /// Somebody does not want the stream any more.
     pub fn leave(&mut self, viewer: ConnId) {
         let Some(slot) = self.by_conn.remove(&viewer) else { return };
