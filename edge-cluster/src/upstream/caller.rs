@@ -213,7 +213,10 @@ pub(super) trait Machine {
             let mut events = 0;
             while let Some(event) = self.caller().line.poll_event() {
                 events += 1;
-                self.on_event(now, event);
+                // An error closes, too, and says more.
+                if event != ClientEvent::Closed || result.is_ok() {
+                    self.on_event(now, event);
+                }
             }
             match result {
                 // An event ended the attempt.

@@ -181,6 +181,18 @@ fn row_11_a_publisher_is_given_up_after_ten_seconds_without_an_origin() {
 }
 
 #[test]
+fn row_11_a_publisher_whose_stream_found_another_origin_stays() {
+    let mut world = world(2);
+    world.run_secs(0.5);
+    world.publish_for(10);
+    world.kill("a");
+    world.publish_for(500);
+    assert_eq!(world.words().last(), Some(&"join"));
+    assert_eq!(world.machine.status().phase, PushPhase::Publishing);
+    assert_eq!(world.machine.poll_timeout(), None, "a running publish waits for nothing");
+}
+
+#[test]
 fn row_11_a_name_that_is_still_busy_after_a_loss_is_asked_for_again() {
     let mut world = world(1);
     world.run_secs(0.5);

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::BytesMut;
-use edge_cluster::upstream::{Pull, PullEvent, UpstreamInput, UpstreamOutput, UpstreamStream};
+use edge_cluster::upstream::{AttemptError, Pull, PullEvent, UpstreamInput, UpstreamOutput, UpstreamStream};
 use rtmp_core::handshake::Scheme;
+use rtmp_core::message::{Status, status::code};
 use rtmp_core::{ConnectionConfig, Progress, ServerConnection, ServerEvent};
 
 use crate::origin::frame;
@@ -83,6 +84,47 @@ fn a_flood_of_small_messages_is_taken_in_bounded_portions_and_in_order() {
     }
     assert_eq!((received, flood.len()), (20_000, 0));
     assert!(pauses >= 9, "{pauses}");
+}
+
+#[test]
+fn one_attempt_fails_once_whatever_else_is_wrong_in_its_last_bytes() {
+    let now = start();
+    let (mut pull, mut server) = playing(now);
+    server.send_status(&Status::error(code::PLAY_FAILED, "disk")).unwrap();
+    let mut bytes = server.outgoing().split();
+    // A header that refers to one that never came.
+    bytes.extend_from_slice(&[0xc0 | 42]);
+    assert_eq!(pull.handle_input(now, 1, UpstreamInput::Received(&mut bytes)), Progress::NeedBytes);
+    let outputs: Vec<_> = std::iter::from_fn(|| pull.poll_output()).collect();
+    let failures = outputs.iter().filter(|output| {
+        matches!(
+            output,
+            UpstreamOutput::Event(PullEvent::AttemptFailed { error: AttemptError::Ended(_), .. })
+        )
+    });
+    assert_eq!(failures.count(), 1, "{outputs:?}");
+    assert_eq!(
+        outputs.len(),
+        3,
+        "the connection is closed, the attempt has failed, so has the round: {outputs:?}"
+    );
+}
+
+#[test]
+fn an_origin_that_breaks_the_protocol_is_left() {
+    let now = start();
+    let (mut pull, _) = playing(now);
+    let mut bytes = BytesMut::from(&[0xc0 | 42][..]);
+    assert_eq!(pull.handle_input(now, 1, UpstreamInput::Received(&mut bytes)), Progress::NeedBytes);
+    let outputs: Vec<_> = std::iter::from_fn(|| pull.poll_output()).collect();
+    let [UpstreamOutput::Disconnect { attempt: 1, .. }, UpstreamOutput::Event(failed), _] = &outputs[..]
+    else {
+        panic!("{outputs:?}")
+    };
+    assert!(
+        matches!(failed, PullEvent::AttemptFailed { error: AttemptError::Protocol(_), .. }),
+        "{failed:?}"
+    );
 }
 
 #[test]
