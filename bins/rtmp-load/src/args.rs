@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 use crate::source::SourceSettings;
 
@@ -100,6 +100,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N:BITS", value_parser = slow_readers)]
     pub(crate) slow_readers: Option<(u32, u64)>,
 
+    /// Whether all viewers come from one address, or (loopback only) each from its own: servers limit the connections
+    /// of one address.
+    #[arg(long, value_enum, default_value_t = Sources::Spread)]
+    pub(crate) sources: Sources,
+
     /// Every viewer checks each so many-th frame's checksum; 1 for all, 0 for none.
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub(crate) check: u64,
@@ -143,6 +148,26 @@ pub(crate) struct Args {
     /// How long the floor collects messages for one write; 0 writes each at once.
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = duration, requires = "floor")]
     pub(crate) merge: Duration,
+}
+
+/// Where viewers come from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Sources {
+    /// 127.1.0.1, 127.1.0.2 and so on, if the server is on loopback.
+    Spread,
+    /// The system's choice.
+    One,
+}
+
+impl Sources {
+    /// The address of viewer number `n` on its way to `server`; `None` leaves it to the system.
+    pub(crate) fn of(self, n: u32, server: SocketAddr) -> Option<SocketAddr> {
+        if self == Self::One || !server.is_ipv4() || !server.ip().is_loopback() {
+            return None;
+        }
+        let [_, b, c, d] = (n + 1).to_be_bytes();
+        Some(SocketAddr::from(([127, 1 + b, c, d], 0)))
+    }
 }
 
 /// How fast viewers come.
@@ -251,6 +276,15 @@ mod tests {
         assert_eq!(stop_readers("5:10s"), Ok((5, Duration::from_secs(10))));
         assert_eq!(slow_readers("5:200k"), Ok((5, 200_000)));
         assert!(stop_readers("5").is_err() && slow_readers("x:1k").is_err());
+    }
+
+    #[test]
+    fn on_loopback_each_viewer_may_have_an_address_of_its_own() {
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 1935));
+        assert_eq!(Sources::Spread.of(0, loopback), Some(SocketAddr::from(([127, 1, 0, 1], 0))));
+        assert_eq!(Sources::Spread.of(299, loopback), Some(SocketAddr::from(([127, 1, 1, 44], 0))));
+        assert_eq!(Sources::One.of(0, loopback), None);
+        assert_eq!(Sources::Spread.of(0, SocketAddr::from(([192, 0, 2, 1], 1935))), None);
     }
 
     #[test]

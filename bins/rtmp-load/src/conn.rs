@@ -57,6 +57,16 @@ impl Default for Scratch {
     }
 }
 
+/// Where a connection goes, and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Route {
+    pub(crate) server: SocketAddr,
+    /// The address it comes from.
+    pub(crate) source: Option<SocketAddr>,
+    /// A small one makes a viewer that does not read felt by the server soon.
+    pub(crate) receive_buffer: Option<usize>,
+}
+
 /// A connection from the first SYN on.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -68,18 +78,21 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Begins to connect. A small receive buffer makes a viewer that does not read felt by the server soon.
+    /// Begins to connect.
     pub(crate) fn open(
-        address: SocketAddr,
+        route: &Route,
         target: Target,
         config: &Arc<ConnectionConfig>,
-        receive_buffer: Option<usize>,
         seed: u64,
         now: Instant,
     ) -> io::Result<Self> {
+        let address = route.server;
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        if let Some(bytes) = receive_buffer {
+        if let Some(bytes) = route.receive_buffer {
             socket.set_recv_buffer_size(bytes)?;
+        }
+        if let Some(source) = route.source {
+            socket.bind(&source.into())?;
         }
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;

@@ -10,7 +10,7 @@ use rtmp_core::message::PublishKind;
 use rtmp_core::{ClientEvent, ConnectionConfig, Purpose, Target};
 
 use crate::clock::{Nanos, instant};
-use crate::conn::{Connection, End, Scratch};
+use crate::conn::{Connection, End, Route, Scratch};
 use crate::histogram::Histogram;
 use crate::source::{Source, SourceSettings};
 use crate::target::Place;
@@ -193,8 +193,8 @@ impl Publisher {
     ) -> io::Result<Connection> {
         let purpose = Purpose::Publish(PublishKind::Live);
         let target = Target::new(&self.place.tc_url, &self.place.app, &self.place.stream, purpose);
-        let mut conn =
-            Connection::open(self.place.address, target, config, None, u64::from(self.epoch) + 1, now)?;
+        let route = Route { server: self.place.address, source: None, receive_buffer: None };
+        let mut conn = Connection::open(&route, target, config, u64::from(self.epoch) + 1, now)?;
         poll.registry().register(&mut conn.stream, token, Interest::READABLE | Interest::WRITABLE)?;
         Ok(conn)
     }

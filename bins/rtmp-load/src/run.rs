@@ -151,7 +151,8 @@ impl Viewing {
             let Some(place) = places.get(n as usize % places.len().max(1)) else { break };
             let number = (n as usize / places.len()) % usize::from(args.streams);
             let place = place.numbered(number as u16, args.streams);
-            let seat = Seat { place, manner: manner(args, n), due: begun + args.join.due(n) };
+            let source = args.sources.of(n, place.address);
+            let seat = Seat { place, source, manner: manner(args, n), due: begun + args.join.due(n) };
             seats[n as usize % threads].push(seat);
         }
         let common = Common {

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use rtmp_core::{ClientEvent, ConnectionConfig, MediaKind, Purpose, Target};
 
 use crate::clock::Nanos;
-use crate::conn::{Connection, End, Scratch};
+use crate::conn::{Connection, End, Route, Scratch};
 use crate::judge::Judge;
 use crate::tally::Tally;
-use crate::target::Place;
+use crate::worker::Seat;
 
 /// Receive buffer of a viewer that does not keep up: the server feels it at once.
 const SMALL_BUFFER: usize = 64 << 10;
@@ -54,17 +54,13 @@ pub(crate) struct Viewer {
 }
 
 impl Viewer {
-    pub(crate) fn begin(
-        common: &Common,
-        place: &Place,
-        manner: Manner,
-        seed: u64,
-        now: Instant,
-    ) -> std::io::Result<Self> {
+    pub(crate) fn begin(common: &Common, seat: &Seat, seed: u64, now: Instant) -> std::io::Result<Self> {
+        let (place, manner) = (&seat.place, seat.manner);
         let target = Target::new(&place.tc_url, &place.app, &place.stream, Purpose::Play);
-        let small = (manner != Manner::Prompt).then_some(SMALL_BUFFER);
+        let receive_buffer = (manner != Manner::Prompt).then_some(SMALL_BUFFER);
+        let route = Route { server: place.address, source: seat.source, receive_buffer };
         Ok(Self {
-            conn: Connection::open(place.address, target, &common.config, small, seed, now)?,
+            conn: Connection::open(&route, target, &common.config, seed, now)?,
             judge: Judge::new(place.number, common.check_every, seed, common.buffer),
             manner,
             begun: Nanos::now(),

@@ -1,6 +1,7 @@
 //! The viewers of one thread.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -34,6 +35,8 @@ pub(crate) struct Shared {
 #[derive(Clone, Debug)]
 pub(crate) struct Seat {
     pub(crate) place: Place,
+    /// The address it comes from.
+    pub(crate) source: Option<SocketAddr>,
     pub(crate) manner: Manner,
     /// When it joins.
     pub(crate) due: Instant,
@@ -50,6 +53,8 @@ pub(crate) struct Worker {
     settled: Vec<bool>,
     /// Seats that were taken, in order.
     joined: usize,
+    /// Seats of viewers that keep up.
+    prompt: usize,
     /// Viewers replaced per second.
     churn: f64,
     churn_due: f64,
@@ -69,6 +74,7 @@ impl Worker {
         churn: f64,
         seed: u64,
     ) -> io::Result<Self> {
+        let prompt = seats.iter().filter(|seat| seat.manner == Manner::Prompt).count();
         Ok(Self {
             common,
             shared,
@@ -76,6 +82,7 @@ impl Worker {
             settled: vec![false; seats.len()],
             seats,
             joined: 0,
+            prompt,
             churn,
             churn_due: 0.0,
             silenced: false,
@@ -151,7 +158,7 @@ impl Worker {
         self.tally.begun += 1;
         let seed = self.draw();
         let seat = &self.seats[index];
-        let viewer = Viewer::begin(&self.common, &seat.place, seat.manner, seed, now);
+        let viewer = Viewer::begin(&self.common, seat, seed, now);
         let registered = viewer.and_then(|mut viewer| {
             let interest = Interest::READABLE | Interest::WRITABLE;
             self.poll.registry().register(&mut viewer.conn.stream, Token(index), interest)?;
@@ -189,11 +196,13 @@ impl Worker {
 
     /// A viewer leaves, half of them without a word, and another one takes its seat.
     fn replace_one(&mut self, now: Instant) {
-        if self.joined == 0 {
+        // Those that stop or are slow have the last seats, and stay.
+        let seats = self.prompt.min(self.joined);
+        if seats == 0 {
             return;
         }
         let draw = self.draw();
-        let index = (draw >> 1) as usize % self.joined;
+        let index = (draw >> 1) as usize % seats;
         if let Some(viewer) = &mut self.viewers[index] {
             if draw & 1 == 0 && viewer.conn.client.close().is_ok() {
                 let _ = viewer.conn.flush();
