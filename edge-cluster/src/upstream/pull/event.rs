@@ -52,7 +52,7 @@ pub enum SourceEnd {
     Lost(AttemptError),
     /// The origin sent us elsewhere.
     Redirected,
-    /// [`Pull::stop`] was called.
+    /// [`Pull::stop`](super::Pull::stop) was called.
     Stopped,
 }
 
