@@ -214,6 +214,22 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 #[test]
+fn times_run_on_through_half_and_all_of_their_range() {
+    for policy in [TimePolicy::Smooth, TimePolicy::FromZero] {
+        let mut clock = Clock::new(policy);
+        let mut time =
+            |at: Timestamp| clock.time(MediaKind::Video, at, Correction::default()).since(Timestamp::ZERO);
+        let start = Timestamp::from_millis(70_000);
+        let first = time(start);
+        // 250 days in steps of half a day.
+        for step in 1..500_u32 {
+            let passed = step.wrapping_mul(43_200_000);
+            assert_eq!(time(start + passed), first.wrapping_add(passed.cast_signed()), "{policy:?} {step}");
+        }
+    }
+}
+
+#[test]
 fn bytes_that_were_sent_are_counted() {
     let mut writer = SegmentWriter::new(Framing::Chunks { size: 60_000 });
     writer.push(&video(0, KEY, 100));

@@ -74,14 +74,17 @@ impl Hub {
     /// Sends a viewer nothing until [`resume`](Self::resume), except the rest of what was begun. What comes meanwhile
     /// is not kept for it (spec 9.7).
     pub fn pause(&mut self, viewer: ConnId) {
-        let end = self.store.end();
+        let (end, has_pictures) = (self.store.end(), self.has_pictures);
         let Some(slot) = self.by_conn.get(&viewer).copied() else { return };
         let known = self.known(slot);
         let Some(viewer) = self.viewers.get_mut(slot as usize).and_then(Option::as_mut) else { return };
         let at = match viewer.place {
             Place::Paused { .. } => return,
-            // The rest of that segment would begin in the middle.
-            Place::Private { at, entry } => at + u64::from(entry > 0),
+            // The rest of a segment that was begun is left out.
+            Place::Private { at, entry } => {
+                viewer.waits_for_key |= entry > 0 && has_pictures;
+                at + u64::from(entry > 0)
+            }
             _ => viewer.position().unwrap_or(end),
         };
         viewer.park(Place::Paused { at, known });

@@ -47,7 +47,7 @@ impl Gop {
                 return self.clear();
             }
         }
-        self.bytes += segment.chunks.wire().len() as u64;
+        self.bytes += segment.memory_bytes() as u64;
         if self.bytes > settings.gop_bytes_max {
             self.clear();
         }

@@ -17,9 +17,9 @@ pub struct StreamSettings {
     /// How long messages are collected into one write; `None` sends every burst at once. That is so with
     /// `min_latency on` unless `mw_latency` is written, too (spec 9.7), and with a `mw_latency` of 0.
     pub collect: Option<Duration>,
-    /// Largest GOP cache in bytes.
+    /// Largest GOP cache in bytes of memory, which is little more than the media.
     pub gop_bytes_max: u64,
-    /// Largest queue of a viewer in bytes.
+    /// Largest queue of a viewer, in the same bytes.
     pub queue_bytes_max: u64,
     /// Whether video is held back until a key frame where there is no GOP cache.
     pub start_at_keyframe: bool,

@@ -55,7 +55,7 @@ impl Store {
             messages_before: self.messages,
             first: (frames > 0).then(|| first.shifted(shift)),
         });
-        self.bytes += segment.chunks.wire().len() as u64;
+        self.bytes += segment.memory_bytes() as u64;
         self.messages += segment.chunks.index().len() as u64;
         self.latest = Arc::clone(&segment.headers_behind);
         if frames > 0 {
@@ -104,7 +104,8 @@ impl Store {
     pub(super) fn memory_bytes(&self) -> usize {
         let headers = |placed: &Placed| placed.segment.headers_behind.bytes();
         self.ring.bytes()
-            + self.placed.capacity() * (size_of::<Placed>() + size_of::<StreamSegment>())
+            + self.placed.len() * size_of::<StreamSegment>()
+            + self.placed.capacity() * size_of::<Placed>()
             + self.placed.back().map_or(0, headers)
     }
 
