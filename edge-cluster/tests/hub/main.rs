@@ -3,5 +3,6 @@
 mod judge;
 mod rows;
 mod sharing;
+mod timing;
 mod vectors;
 mod world;

@@ -74,6 +74,17 @@ pub(crate) fn cue_point(millis: u32) -> Media {
     media(MediaKind::Data, millis, b"\x02\x00\x0aonCuePoint\x05")
 }
 
+/// Metadata and headers.
+pub(crate) fn opening(at: u32) -> Vec<Media> {
+    vec![metadata(at, "encoder", "x"), audio_header(at, 1), video_header(at, 2)]
+}
+
+/// A GOP with audio; the number of a picture is its time.
+pub(crate) fn gop(at: u32, frames: u32) -> Vec<Media> {
+    let frame = |n| if n == 0 { key(at, at) } else { inter(at + n * 40, at + n * 40) };
+    (0..frames).flat_map(|n| [frame(n), audio(at + n * 40 + 3, n)]).collect()
+}
+
 /// One letter per message: M metadata, S video header, H audio header, K key frame, V inter frame, A audio, D data.
 pub(crate) fn letter(media: &Media) -> char {
     match (media.kind, media.payload.as_ref()) {
