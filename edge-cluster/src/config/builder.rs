@@ -87,11 +87,15 @@ impl EdgeConfigBuilder {
             root.push(Directive::new("listen", self.listen, &place));
         }
         if !self.origins.is_empty() {
-            let cluster = vec![
+            let cluster = [
                 Directive::new("mode", vec!["remote".into()], &place),
                 Directive::new("origin", self.origins, &place),
             ];
-            children.push(Directive::block("cluster", cluster, &place));
+            // Of two blocks only the first would count.
+            match children.iter_mut().find(|directive| directive.name == "cluster") {
+                Some(written) => written.children.extend(cluster),
+                None => children.push(Directive::block("cluster", cluster.into(), &place)),
+            }
         }
         root.push(Directive {
             args: vec![DEFAULT_VHOST.into()],
@@ -100,5 +104,22 @@ impl EdgeConfigBuilder {
         legacy::rewrite(&mut root, &mut report);
         let config = model(root, &place, ListenIs::Optional, &options, &mut report);
         finish(config, report).map(|loaded| loaded.config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_join_a_cluster_block_that_is_written() {
+        let builder =
+            EdgeConfig::builder().vhost("cluster { token_traverse on; }").origin("a").origin("b:1936");
+        let config = builder.listen("127.0.0.1:2000").build().unwrap();
+        let cluster = &config.vhosts[0].cluster;
+        assert!(cluster.is_edge() && cluster.token_traverse && cluster.origins.len() == 2);
+        assert_eq!(config.listen[0].port, 2000);
+        assert_eq!(EdgeConfig::builder().build().unwrap().listen[0].port, 1935);
+        assert!(EdgeConfig::builder().origin("a b;").build().is_err());
     }
 }

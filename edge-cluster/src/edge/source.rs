@@ -257,9 +257,9 @@ impl Edge {
         let Some(home) = stream.home.as_mut() else {
             if !watched {
                 self.unsubscribe(id);
-                self.forget_stream(id);
+                return self.forget_stream(id);
             }
-            return;
+            return self.touch_stream(id);
         };
         let mut wants_pull = None;
         if let Some(run) = home.pull.as_mut() {

@@ -1,0 +1,513 @@
+//! Connections, shards and time: everything a driver does, in one thread and without waiting.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, BytesMut};
+use edge_cluster::config::EdgeConfig;
+use edge_cluster::edge::{
+    Command, Edge, EdgeOptions, Event, FlvRequest, HOLD_BYTES, Input, Output, PeerMessage, Question,
+    UpstreamKind,
+};
+use edge_cluster::upstream::ConnectFailure;
+use edge_cluster::{ConnId, ShardId, StreamKey};
+use rtmp_core::sim::{Delivery, End, LinkConfig, Pair};
+
+use crate::chance::Chance;
+
+/// A server of several shards.
+pub(crate) struct Node {
+    pub(crate) host: String,
+    shards: Vec<Edge>,
+    /// Between shards: ordered, with a delay.
+    queues: BTreeMap<(u16, u16), VecDeque<(Instant, Parcel)>>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) questions: Vec<Question>,
+    /// Pulls under way, by connection.
+    pulls: BTreeMap<ConnId, StreamKey>,
+    pub(crate) up: bool,
+}
+
+enum Parcel {
+    Peer(ShardId, PeerMessage),
+    Adopt(ConnId, Box<edge_cluster::edge::MovedConnection>),
+}
+
+/// Who holds an end of a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Holder {
+    Server(usize, ShardId, ConnId),
+    Client(usize),
+    /// On its way from shard to shard.
+    Moving(usize, ConnId),
+    /// The end is closed.
+    Nobody,
+}
+
+struct Line {
+    pair: Pair,
+    ends: [Side; 2],
+}
+
+struct Side {
+    holder: Holder,
+    unread: BytesMut,
+    closing: bool,
+    blocked: bool,
+    closed_seen: bool,
+}
+
+impl Side {
+    fn new(holder: Holder) -> Self {
+        Self { holder, unread: BytesMut::new(), closing: false, blocked: false, closed_seen: false }
+    }
+}
+
+/// A client's machine, as the net sees it.
+pub(crate) trait Client {
+    fn handle_input(&mut self, now: Instant, bytes: &mut BytesMut);
+    fn handle_closed(&mut self, now: Instant);
+    fn handle_timeout(&mut self, now: Instant);
+    fn poll_timeout(&self) -> Option<Instant>;
+    fn outgoing(&mut self) -> &mut BytesMut;
+    /// It wants its connection closed.
+    fn wants_close(&self) -> bool;
+}
+
+pub(crate) struct Net<C> {
+    pub(crate) now: Instant,
+    pub(crate) chance: Chance,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) clients: Vec<C>,
+    lines: Vec<Line>,
+    conns: u64,
+    pub(crate) link: LinkConfig,
+    /// Bodies of responses over HTTP.
+    pub(crate) bodies: BTreeMap<(usize, ConnId), BytesMut>,
+    /// Outputs that had no effect to wait for.
+    pub(crate) flv_accepted: BTreeSet<(usize, ConnId)>,
+}
+
+/// Smallest step of time.
+const QUANTUM: Duration = Duration::from_millis(3);
+const ENDS: [End; 2] = [End::Client, End::Server];
+
+impl<C: Client> Net<C> {
+    #[expect(clippy::disallowed_methods, reason = "any instant serves as the start of virtual time")]
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            now: Instant::now(),
+            chance: Chance::new(seed),
+            nodes: Vec::new(),
+            clients: Vec::new(),
+            lines: Vec::new(),
+            conns: 0,
+            link: LinkConfig::default(),
+            bodies: BTreeMap::new(),
+            flv_accepted: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn server(
+        &mut self,
+        host: &str,
+        shards: u16,
+        config: EdgeConfig,
+        options: EdgeOptions,
+    ) -> usize {
+        let config = Arc::new(config);
+        let seed = self.chance.next();
+        let shard =
+            |shard| Edge::new(Arc::clone(&config), options.clone(), ShardId(shard), shards, seed, self.now);
+        self.nodes.push(Node {
+            host: host.to_owned(),
+            shards: (0..shards).map(shard).collect(),
+            queues: BTreeMap::new(),
+            events: Vec::new(),
+            questions: Vec::new(),
+            pulls: BTreeMap::new(),
+            up: true,
+        });
+        self.nodes.len() - 1
+    }
+
+    /// A client connects to a server; returns its number.
+    pub(crate) fn connect(&mut self, client: C, node: usize) -> usize {
+        self.clients.push(client);
+        let number = self.clients.len() - 1;
+        self.dial(Holder::Client(number), node);
+        number
+    }
+
+    fn dial(&mut self, from: Holder, node: usize) {
+        self.conns += 1;
+        let conn = ConnId::inbound(self.conns);
+        let shards = self.nodes[node].shards.len() as u64;
+        let shard = ShardId(self.chance.below(shards) as u16);
+        let pair = Pair::new(self.link.clone(), self.chance.next());
+        self.lines.push(Line { pair, ends: [Side::new(from), Side::new(Holder::Server(node, shard, conn))] });
+        let line = self.lines.len() - 1;
+        let peer = SocketAddr::from(([10, 0, (self.conns >> 8) as u8, self.conns as u8], 40_000));
+        self.input(node, shard, Input::Accepted { conn, peer });
+        self.flush(line, 0);
+    }
+
+    pub(crate) fn open_flv(&mut self, node: usize, request: FlvRequest) -> ConnId {
+        self.conns += 1;
+        let conn = ConnId::inbound(self.conns);
+        let shard = ShardId(self.chance.below(self.nodes[node].shards.len() as u64) as u16);
+        self.bodies.insert((node, conn), BytesMut::new());
+        self.input(node, shard, Input::OpenFlv { conn, request: Box::new(request) });
+        conn
+    }
+
+    pub(crate) fn command(&mut self, node: usize, command: &Command) {
+        for shard in 0..self.nodes[node].shards.len() {
+            self.input(node, ShardId(shard as u16), Input::Command(command.clone()));
+        }
+    }
+
+    pub(crate) fn reload(&mut self, node: usize, config: EdgeConfig) {
+        let config = Arc::new(config);
+        for shard in 0..self.nodes[node].shards.len() {
+            self.input(node, ShardId(shard as u16), Input::Reload(Arc::clone(&config)));
+        }
+    }
+
+    pub(crate) fn answer(&mut self, node: usize, question: &Question, verdict: edge_cluster::edge::Verdict) {
+        let shard = question.id.shard();
+        self.input(node, shard, Input::Answer { question: question.id, verdict });
+    }
+
+    pub(crate) fn snapshot(&self, node: usize) -> edge_cluster::edge::Snapshot {
+        let parts = self.nodes[node].shards.iter().map(|shard| shard.snapshot(self.now));
+        edge_cluster::edge::Snapshot::merge(parts)
+    }
+
+    pub(crate) fn memory_bytes(&self, node: usize) -> usize {
+        self.nodes[node].shards.iter().map(Edge::memory_bytes).sum()
+    }
+
+    /// Pulls of each stream that a server has under way.
+    pub(crate) fn pulls(&self, node: usize) -> BTreeMap<StreamKey, usize> {
+        let mut count = BTreeMap::new();
+        for key in self.nodes[node].pulls.values() {
+            *count.entry(key.clone()).or_default() += 1;
+        }
+        count
+    }
+
+    /// Lines of clients, for faults.
+    pub(crate) fn line_of(&self, client: usize) -> Option<usize> {
+        self.lines.iter().position(|line| line.ends[0].holder == Holder::Client(client))
+    }
+
+    pub(crate) fn stall_client(&mut self, client: usize, until: Instant) {
+        if let Some(line) = self.line_of(client) {
+            self.lines[line].pair.stall(End::Client, until);
+        }
+    }
+
+    pub(crate) fn reset_client(&mut self, client: usize) {
+        if let Some(line) = self.line_of(client) {
+            self.lines[line].pair.reset();
+        }
+    }
+
+    /// All connections of a server break; while it is down nobody connects.
+    pub(crate) fn kill(&mut self, node: usize, up: bool) {
+        self.nodes[node].up = up;
+        for line in &mut self.lines {
+            let held = |side: &Side| matches!(side.holder, Holder::Server(of, ..) if of == node);
+            if line.ends.iter().any(held) {
+                line.pair.reset();
+            }
+        }
+    }
+
+    /// Lets time pass.
+    pub(crate) fn run_until(&mut self, until: Instant, mut check: impl FnMut(&Self)) {
+        while self.now < until {
+            self.step();
+            check(self);
+            let next = self.next_time().map_or(until, |next| next.min(until));
+            // Time goes in steps: what happens between two of them happens together, as in a driver that was busy.
+            self.now = next.max(self.now + QUANTUM).min(until);
+        }
+    }
+
+    fn next_time(&self) -> Option<Instant> {
+        let lines = self.lines.iter().filter_map(|line| line.pair.poll_timeout());
+        let shards = self.nodes.iter().flat_map(|node| node.shards.iter().filter_map(Edge::poll_timeout));
+        let parcels = self.nodes.iter().flat_map(|node| node.queues.values());
+        let parcels = parcels.filter_map(|queue| queue.front().map(|(at, _)| *at));
+        let clients = self.clients.iter().filter_map(Client::poll_timeout);
+        lines.chain(shards).chain(parcels).chain(clients).min()
+    }
+
+    fn step(&mut self) {
+        for node in 0..self.nodes.len() {
+            self.deliver_parcels(node);
+            for shard in 0..self.nodes[node].shards.len() {
+                if self.nodes[node].shards[shard].poll_timeout().is_some_and(|at| at <= self.now) {
+                    self.input(node, ShardId(shard as u16), Input::Timeout);
+                    let next = self.nodes[node].shards[shard].poll_timeout();
+                    assert!(next.is_none_or(|at| at > self.now), "a deadline that does not move");
+                }
+            }
+        }
+        for client in 0..self.clients.len() {
+            if self.clients[client].poll_timeout().is_some_and(|at| at <= self.now) {
+                self.clients[client].handle_timeout(self.now);
+            }
+        }
+        for line in 0..self.lines.len() {
+            for end in 0..2 {
+                self.receive(line, end);
+            }
+            for end in 0..2 {
+                self.flush(line, end);
+            }
+        }
+        self.lines.retain(|line| line.ends.iter().any(|side| side.holder != Holder::Nobody));
+    }
+
+    fn deliver_parcels(&mut self, node: usize) {
+        let now = self.now;
+        let mut due = Vec::new();
+        for ((_, to), queue) in &mut self.nodes[node].queues {
+            while queue.front().is_some_and(|(at, _)| *at <= now) {
+                due.extend(queue.pop_front().map(|(_, parcel)| (ShardId(*to), parcel)));
+            }
+        }
+        for (to, parcel) in due {
+            match parcel {
+                Parcel::Peer(from, message) => self.input(node, to, Input::Peer { from, message }),
+                Parcel::Adopt(conn, state) => {
+                    let moving = |line: &Line| line.ends[1].holder == Holder::Moving(node, conn);
+                    let line = self.lines.iter().position(moving);
+                    if let Some(line) = line {
+                        self.lines[line].ends[1].holder = Holder::Server(node, to, conn);
+                    }
+                    self.input(node, to, Input::Adopt { conn, state });
+                    match line {
+                        Some(line) => self.offer(line, 1),
+                        None => self.input(node, to, Input::Closed { conn }),
+                    }
+                }
+            }
+        }
+    }
+
+    fn receive(&mut self, line: usize, end: usize) {
+        let side = &mut self.lines[line].ends[end];
+        if let Holder::Nobody = side.holder {
+            // Nobody reads what still comes.
+            let _ = self.lines[line].pair.receive(self.now, ENDS[end], &mut BytesMut::new());
+            return;
+        }
+        if matches!(side.holder, Holder::Moving(..)) || side.closed_seen {
+            return;
+        }
+        if side.unread.len() > HOLD_BYTES {
+            return;
+        }
+        let mut bytes = std::mem::take(&mut side.unread);
+        let delivery = self.lines[line].pair.receive(self.now, ENDS[end], &mut bytes);
+        self.lines[line].ends[end].unread = bytes;
+        match delivery {
+            Delivery::Bytes => {
+                self.offer(line, end);
+                // The end may be right behind.
+                self.receive(line, end);
+            }
+            Delivery::Nothing => {}
+            Delivery::Closed | Delivery::Reset => self.closed(line, end),
+        }
+    }
+
+    /// The other side, or the network, has closed.
+    fn closed(&mut self, line: usize, end: usize) {
+        let side = &mut self.lines[line].ends[end];
+        side.closed_seen = true;
+        let holder = std::mem::replace(&mut side.holder, Holder::Nobody);
+        self.lines[line].pair.close(ENDS[end]);
+        match holder {
+            Holder::Server(node, shard, conn) => {
+                self.nodes[node].pulls.remove(&conn);
+                self.input(node, shard, Input::Closed { conn });
+            }
+            Holder::Client(client) => self.clients[client].handle_closed(self.now),
+            Holder::Moving(..) | Holder::Nobody => {}
+        }
+    }
+
+    fn offer(&mut self, line: usize, end: usize) {
+        let side = &mut self.lines[line].ends[end];
+        let mut bytes = std::mem::take(&mut side.unread);
+        match side.holder {
+            Holder::Server(node, shard, conn) => {
+                self.nodes[node].shards[usize::from(shard.0)]
+                    .handle_input(self.now, Input::Received { conn, bytes: &mut bytes });
+                self.put_back(line, end, bytes);
+                self.pump(node, shard);
+            }
+            Holder::Client(client) => {
+                self.clients[client].handle_input(self.now, &mut bytes);
+                self.put_back(line, end, bytes);
+            }
+            Holder::Moving(..) | Holder::Nobody => self.put_back(line, end, bytes),
+        }
+    }
+
+    fn put_back(&mut self, line: usize, end: usize, bytes: BytesMut) {
+        self.lines[line].ends[end].unread = bytes;
+    }
+
+    fn flush(&mut self, line: usize, end: usize) {
+        let holder = self.lines[line].ends[end].holder;
+        match holder {
+            Holder::Client(client) => {
+                let outgoing = self.clients[client].outgoing();
+                self.lines[line].pair.send(self.now, ENDS[end], outgoing);
+                if outgoing.is_empty() && self.clients[client].wants_close() {
+                    self.lines[line].pair.close(ENDS[end]);
+                    self.lines[line].ends[end].holder = Holder::Nobody;
+                    self.clients[client].handle_closed(self.now);
+                }
+            }
+            Holder::Server(node, shard, conn) => {
+                let blocked = self.lines[line].ends[end].blocked || self.lines[line].ends[end].closing;
+                if blocked {
+                    self.write(line, end, node, shard, conn);
+                }
+            }
+            Holder::Moving(..) | Holder::Nobody => {}
+        }
+    }
+
+    fn write(&mut self, line: usize, end: usize, node: usize, shard: ShardId, conn: ConnId) {
+        let Line { pair, ends } = &mut self.lines[line];
+        let side = &mut ends[end];
+        side.blocked = false;
+        let machine = &mut self.nodes[node].shards[usize::from(shard.0)];
+        while let Some(mut outgoing) = machine.outgoing(self.now, conn) {
+            let waiting = outgoing.remaining();
+            if waiting == 0 {
+                break;
+            }
+            if pair.send(self.now, ENDS[end], &mut outgoing) < waiting {
+                side.blocked = true;
+                break;
+            }
+        }
+        if side.closing && !side.blocked {
+            pair.close(ENDS[end]);
+            side.holder = Holder::Nobody;
+            self.input(node, shard, Input::Closed { conn });
+        } else if side.unread.len() > HOLD_BYTES {
+            self.offer(line, end);
+        }
+    }
+
+    fn input(&mut self, node: usize, shard: ShardId, input: Input<'_>) {
+        self.nodes[node].shards[usize::from(shard.0)].handle_input(self.now, input);
+        self.pump(node, shard);
+    }
+
+    fn pump(&mut self, node: usize, shard: ShardId) {
+        while let Some(output) = self.nodes[node].shards[usize::from(shard.0)].poll_output() {
+            self.carry_out(node, shard, output);
+        }
+    }
+
+    fn end_of(&self, node: usize, conn: ConnId) -> Option<(usize, usize)> {
+        let line = self.lines.iter().position(|line| line.ends.iter().any(|side| holds(side, node, conn)))?;
+        let end = self.lines[line].ends.iter().position(|side| holds(side, node, conn))?;
+        Some((line, end))
+    }
+
+    fn carry_out(&mut self, node: usize, shard: ShardId, output: Output) {
+        match output {
+            Output::Write { conn } => {
+                if let Some(body) = self.bodies.get_mut(&(node, conn)) {
+                    let machine = &mut self.nodes[node].shards[usize::from(shard.0)];
+                    while let Some(mut outgoing) = machine.outgoing(self.now, conn)
+                        && outgoing.has_remaining()
+                    {
+                        let piece = outgoing.copy_to_bytes(outgoing.remaining());
+                        body.extend_from_slice(&piece);
+                    }
+                } else if let Some((line, end)) = self.end_of(node, conn)
+                    && !self.lines[line].ends[end].blocked
+                {
+                    self.write(line, end, node, shard, conn);
+                }
+            }
+            Output::Read { conn } => {
+                if let Some((line, end)) = self.end_of(node, conn) {
+                    self.offer(line, end);
+                }
+            }
+            Output::Close { conn, .. } => {
+                self.nodes[node].pulls.remove(&conn);
+                match self.end_of(node, conn) {
+                    Some((line, end)) => {
+                        self.lines[line].ends[end].closing = true;
+                        if !self.lines[line].ends[end].blocked {
+                            self.write(line, end, node, shard, conn);
+                        }
+                    }
+                    None => self.input(node, shard, Input::Closed { conn }),
+                }
+            }
+            Output::Connect { conn, target, .. } => {
+                let found = self.nodes.iter().position(|server| server.host == target.host && server.up);
+                match found {
+                    Some(other) => {
+                        self.dial(Holder::Server(node, shard, conn), other);
+                        self.input(node, shard, Input::Connected { conn });
+                    }
+                    None => {
+                        self.nodes[node].pulls.remove(&conn);
+                        let reason = ConnectFailure::Io(std::io::ErrorKind::ConnectionRefused);
+                        self.input(node, shard, Input::ConnectFailed { conn, reason });
+                    }
+                }
+            }
+            Output::Move { conn, to, state } => {
+                if let Some((line, end)) = self.end_of(node, conn) {
+                    self.lines[line].ends[end].holder = Holder::Moving(node, conn);
+                }
+                self.send(node, shard, to, Parcel::Adopt(conn, state));
+            }
+            Output::Peer { to, message } => self.send(node, shard, to, Parcel::Peer(shard, message)),
+            Output::FlvAccepted { conn } => {
+                self.flv_accepted.insert((node, conn));
+            }
+            Output::Ask(question) => self.nodes[node].questions.push(question),
+            Output::Event(event) => {
+                if let Event::UpstreamConnecting { kind: UpstreamKind::Pull, key: Some(key), conn, .. } =
+                    &event
+                {
+                    self.nodes[node].pulls.insert(*conn, key.clone());
+                }
+                self.nodes[node].events.push(event);
+            }
+            _ => {}
+        }
+    }
+
+    fn send(&mut self, node: usize, from: ShardId, to: ShardId, parcel: Parcel) {
+        let delay = Duration::from_micros(self.chance.below(3000));
+        let queue = self.nodes[node].queues.entry((from.0, to.0)).or_default();
+        let last = queue.back().map_or(self.now, |(at, _)| *at);
+        queue.push_back(((self.now + delay).max(last), parcel));
+    }
+}
+
+fn holds(side: &Side, node: usize, conn: ConnId) -> bool {
+    matches!(side.holder, Holder::Server(of, _, held) if of == node && held == conn)
+}

@@ -1,0 +1,379 @@
+//! One story per rule.
+
+use edge_cluster::config::EdgeConfig;
+use edge_cluster::edge::{CloseReason, Command, EdgeOptions, Event, QuestionKind, SourceSnapshot, Verdict};
+
+use crate::{World, ms, secs};
+
+#[test]
+fn row_5_and_6_what_is_published_is_played_from_the_key_frame_on() {
+    for shards in [1, 3] {
+        let mut world = World::new(1);
+        let server = world.edge("a", shards, &[], "");
+        world.publish(server, "show", 1);
+        world.run(ms(1500));
+        let viewers: Vec<_> = (0..5).map(|_| world.view(server, "show")).collect();
+        world.run(secs(3));
+        for viewer in viewers {
+            let judge = world.clients[viewer].judge();
+            assert_eq!(judge.gaps, 0);
+            assert!(judge.pictures >= 75 && judge.sounds >= 120, "{} {}", judge.pictures, judge.sounds);
+        }
+        let snapshot = world.snapshot(server);
+        assert_eq!((snapshot.totals.viewers, snapshot.totals.publishers, snapshot.streams.len()), (5, 1, 1));
+        assert!(matches!(snapshot.streams[0].source, SourceSnapshot::Publisher { .. }));
+        assert_eq!(snapshot.streams[0].clients, 6);
+    }
+}
+
+#[test]
+fn row_7_many_viewers_at_once_make_one_pull() {
+    let mut world = World::new(2);
+    let origin = world.edge("origin", 2, &[], "");
+    let edge = world.edge("edge", 3, &["origin"], "");
+    world.publish(origin, "show", 1);
+    world.run(secs(1));
+    let viewers: Vec<_> = (0..30).map(|_| world.view(edge, "show")).collect();
+    world.run(secs(3));
+    for viewer in viewers {
+        assert!(world.clients[viewer].judge().pictures > 60);
+    }
+    assert_eq!(world.snapshot(edge).totals.upstream_attempts, 1);
+    assert_eq!(world.snapshot(origin).totals.viewers, 1);
+}
+
+#[test]
+fn row_8_viewers_stay_when_their_origin_dies() {
+    let mut world = World::new(3);
+    let a = world.edge("a", 1, &[], "");
+    let b = world.edge("b", 1, &[], "");
+    let edge = world.edge("edge", 2, &["a", "b"], "");
+    world.publish(a, "show", 1);
+    world.publish(b, "show", 2);
+    world.run(secs(1));
+    let viewer = world.view(edge, "show");
+    world.run(secs(3));
+    let first = world.clients[viewer].judge().sources.clone();
+    world.kill(usize::from(first[0] - 1), false);
+    world.run(secs(3));
+    let judge = world.clients[viewer].judge();
+    assert_eq!(judge.sources.len(), 2, "the other origin took over");
+    assert!(judge.heard.is_some_and(|heard| world.now - heard < secs(1)));
+}
+
+#[test]
+fn row_9_a_pull_lingers_and_a_viewer_that_comes_back_is_served_by_it() {
+    let mut world = World::new(4);
+    let origin = world.edge("origin", 1, &[], "");
+    let edge = world.edge("edge", 2, &["origin"], "");
+    world.publish(origin, "show", 1);
+    world.run(secs(1));
+    for _ in 0..5 {
+        let viewer = world.view(edge, "show");
+        world.run(secs(2));
+        assert!(world.clients[viewer].judge().pictures > 25);
+        world.leave(viewer);
+        world.run(secs(2));
+    }
+    assert_eq!(world.snapshot(edge).totals.upstream_attempts, 1);
+    world.run(secs(10));
+    assert_eq!(world.snapshot(origin).totals.viewers, 0, "nobody watches: the pull has ended");
+    assert!(world.snapshot(edge).streams.is_empty(), "and the stream is forgotten");
+    assert_eq!(world.snapshot(edge).totals.connections, 0);
+}
+
+#[test]
+fn row_10_a_viewer_that_comes_first_sees_the_stream_when_it_comes_and_is_released_when_it_does_not() {
+    let mut world = World::new(5);
+    let origin = world.edge("origin", 1, &[], "");
+    let edge = world.edge("edge", 2, &["origin"], "extension { pull_wait_limit 30; }");
+    let (early, hopeless) = (world.view(edge, "show"), world.view(edge, "never"));
+    world.run(secs(10));
+    world.publish(origin, "show", 1);
+    world.run(secs(12));
+    assert!(world.clients[early].judge().pictures > 0);
+    assert!(!world.clients[hopeless].ended);
+    world.run(secs(12));
+    assert!(world.clients[hopeless].ended, "30 s are over");
+    assert!(
+        world.clients[hopeless].statuses.iter().any(|code| code == "NetStream.Play.StreamNotFound")
+            || world.clients[hopeless].refused.as_deref() == Some("NetStream.Play.StreamNotFound")
+    );
+    assert!(!world.clients[early].ended);
+}
+
+#[test]
+fn row_11_what_is_published_on_an_edge_reaches_the_origin_and_another_one_when_that_dies() {
+    let mut world = World::new(6);
+    let a = world.edge("a", 1, &[], "");
+    let b = world.edge("b", 2, &[], "");
+    let edge = world.edge("edge", 2, &["a", "b"], "");
+    let publisher = world.publish(edge, "show", 1);
+    world.run(secs(2));
+    let nodes = [a, b];
+    let holder = *nodes.iter().find(|node| world.snapshot(**node).totals.publishers == 1).expect("a push");
+    let other = if holder == a { b } else { a };
+    let (at_origin, at_edge) = (world.view(holder, "show"), world.view(edge, "show"));
+    world.run(secs(2));
+    assert!(world.clients[at_origin].judge().pictures > 25);
+    world.kill(holder, false);
+    world.run(secs(3));
+    assert!(!world.clients[publisher].ended, "the publisher stays");
+    assert_eq!(world.clients[at_edge].judge().gaps, 0, "viewers of the edge notice nothing");
+    let late = world.view(other, "show");
+    world.run(secs(2));
+    assert!(world.clients[late].judge().pictures > 25, "the other origin has the stream");
+}
+
+#[test]
+fn row_12_the_second_publisher_is_refused_and_the_successor_of_a_silent_one_is_not() {
+    let mut world = World::new(7);
+    let server = world.edge("a", 2, &[], "");
+    let first = world.publish(server, "show", 1);
+    world.run(secs(1));
+    let second = world.publish(server, "show", 2);
+    world.run(secs(1));
+    assert_eq!(world.clients[second].refused.as_deref(), Some("NetStream.Publish.BadName"));
+    assert!(!world.clients[first].ended);
+    world.clients[first].publishes().silent = true;
+    world.run(secs(6));
+    assert!(world.clients[first].ended, "nothing for five seconds");
+    let third = world.publish(server, "show", 3);
+    world.run(secs(1));
+    assert!(world.clients[third].publishes().accepted);
+}
+
+#[test]
+fn the_origin_s_refusal_reaches_the_publisher_of_the_edge() {
+    let mut world = World::new(8);
+    let origin = world.edge("origin", 1, &[], "");
+    let edge = world.edge("edge", 2, &["origin"], "");
+    world.publish(origin, "show", 1);
+    world.run(secs(1));
+    let second = world.publish(edge, "show", 2);
+    world.run(secs(2));
+    assert_eq!(world.clients[second].refused.as_deref(), Some("NetStream.Publish.BadName"));
+    assert!(world.snapshot(edge).clients.is_empty());
+}
+
+#[test]
+fn row_18_rules_of_addresses_and_pages_refuse() {
+    let mut world = World::new(9);
+    let server = world.edge("a", 1, &[], "security { enabled on; allow play all; deny publish all; }");
+    let (publisher, viewer) = (world.publish(server, "show", 1), world.view(server, "show"));
+    let pages = world.edge("b", 1, &[], "refer { enabled on; play other.example; }");
+    let stranger = world.view(pages, "show");
+    world.run(secs(1));
+    assert_eq!(world.clients[publisher].refused.as_deref(), Some("NetStream.Publish.Denied"));
+    assert!(world.clients[viewer].refused.is_none());
+    assert_eq!(world.clients[stranger].refused.as_deref(), Some("NetStream.Play.Failed"));
+}
+
+#[test]
+fn row_19_the_owner_is_asked_in_order_and_its_answer_counts() {
+    let mut world = World::new(10);
+    let config = EdgeConfig::builder().build().expect("a configuration");
+    let mut options = EdgeOptions::default();
+    options.ask_always = true;
+    let server = world.server("a", 2, config, options);
+    let (publisher, viewer) = (world.publish(server, "show", 1), world.view(server, "show"));
+    let mut asked = Vec::new();
+    for _ in 0..4 {
+        world.run(ms(200));
+        for question in std::mem::take(&mut world.nodes[server].questions) {
+            let verdict = match question.kind {
+                QuestionKind::Play => Verdict::deny("not you"),
+                _ => Verdict::Allow,
+            };
+            asked.push((question.client.kind.is_publish(), question.kind));
+            world.answer(server, &question, verdict);
+        }
+    }
+    let of =
+        |publishes| asked.iter().filter(|(p, _)| *p == publishes).map(|(_, kind)| *kind).collect::<Vec<_>>();
+    assert_eq!(of(true), [QuestionKind::Connect, QuestionKind::Publish]);
+    assert_eq!(of(false), [QuestionKind::Connect, QuestionKind::Play]);
+    world.run(secs(1));
+    assert!(world.clients[publisher].publishes().accepted);
+    assert_eq!(world.clients[viewer].refused.as_deref(), Some("NetStream.Play.Failed"));
+    assert!(world.clients[viewer].ended);
+}
+
+#[test]
+fn a_question_without_an_answer_refuses() {
+    let mut world = World::new(11);
+    let config = EdgeConfig::builder().build().expect("a configuration");
+    let mut options = EdgeOptions::default();
+    (options.ask_always, options.answer_timeout) = (true, secs(3));
+    let server = world.server("a", 1, config, options);
+    let viewer = world.view(server, "show");
+    world.run(secs(5));
+    assert!(world.clients[viewer].ended);
+}
+
+#[test]
+fn row_20_token_traverse_asks_the_origin_about_each_client() {
+    let mut world = World::new(12);
+    let config = EdgeConfig::builder().build().expect("a configuration");
+    let mut options = EdgeOptions::default();
+    options.ask_always = true;
+    let origin = world.server("origin", 1, config, options);
+    let edge = world.edge("edge", 2, &["origin"], "cluster { token_traverse on; }");
+    let (viewer, publisher) = (world.view(edge, "show"), world.publish(edge, "up", 1));
+    world.run(secs(1));
+    assert!(world.nodes[edge].events.iter().any(|event| matches!(
+        event,
+        Event::UpstreamConnecting { kind: edge_cluster::edge::UpstreamKind::Probe, .. }
+    )));
+    assert!(
+        !world.clients[viewer].ended && !world.clients[publisher].ended,
+        "the origin accepts every connect"
+    );
+    world.kill(origin, false);
+    let late = world.view(edge, "other");
+    world.run(secs(6));
+    assert_eq!(
+        world.clients[late].refused.as_deref(),
+        Some("NetStream.Play.Failed"),
+        "no origin can be asked"
+    );
+}
+
+#[test]
+fn a_kicked_client_goes_and_its_stream_is_free() {
+    let mut world = World::new(13);
+    let server = world.edge("a", 3, &[], "");
+    let publisher = world.publish(server, "show", 1);
+    world.run(secs(1));
+    let conn = world.snapshot(server).clients[0].info.conn;
+    world.command(server, &Command::Kick(conn));
+    world.run(secs(1));
+    assert!(world.clients[publisher].ended);
+    let closed = |event: &Event| matches!(event, Event::Closed { reason: CloseReason::Kicked, .. });
+    assert!(world.nodes[server].events.iter().any(closed));
+    let next = world.publish(server, "show", 2);
+    world.run(secs(1));
+    assert!(world.clients[next].publishes().accepted);
+}
+
+#[test]
+fn a_draining_server_asks_clients_away_and_closes_the_rest_at_its_limit() {
+    let mut world = World::new(14);
+    let config = EdgeConfig::builder().build().expect("a configuration");
+    let mut options = EdgeOptions::default();
+    options.drain_limit = secs(10);
+    let server = world.server("a", 2, config, options);
+    let (publisher, viewer) = (world.publish(server, "show", 1), world.view(server, "show"));
+    world.run(secs(1));
+    world.command(server, &Command::Drain);
+    let late = world.view(server, "show");
+    world.run(secs(5));
+    assert!(world.clients[publisher].reconnect_asked && world.clients[viewer].reconnect_asked);
+    assert!(world.clients[late].ended && !world.clients[viewer].ended);
+    world.run(secs(8));
+    assert!(world.clients[viewer].ended && world.clients[publisher].ended);
+    let drained = world.nodes[server].events.iter().filter(|event| matches!(event, Event::Drained)).count();
+    assert_eq!(drained, 2, "each shard says so once");
+}
+
+#[test]
+fn row_22_reload_changes_origins_for_the_next_attempt_and_keeps_clients_of_a_removed_vhost() {
+    let mut world = World::new(15);
+    let a = world.edge("a", 1, &[], "");
+    let b = world.edge("b", 1, &[], "");
+    let edge = world.edge("edge", 2, &["a"], "");
+    world.publish(a, "show", 1);
+    world.publish(b, "show", 2);
+    world.run(secs(1));
+    let viewer = world.view(edge, "show");
+    world.run(secs(2));
+    world.reload(edge, EdgeConfig::builder().origin("b").build().expect("a configuration"));
+    world.run(secs(2));
+    assert_eq!(world.clients[viewer].judge().sources, [1], "the running pull stays");
+    world.kill(a, false);
+    world.run(secs(5));
+    assert_eq!(world.clients[viewer].judge().sources, [1, 2]);
+    let mut without = EdgeConfig::builder().root("vhost other.example { }").build().expect("a configuration");
+    without.vhosts.retain(|vhost| vhost.name == "other.example");
+    world.reload(edge, without);
+    world.run(secs(2));
+    assert!(!world.clients[viewer].ended, "it stays until it leaves");
+    let late = world.view(edge, "show");
+    world.run(secs(1));
+    assert_eq!(world.clients[late].refused.as_deref(), Some("NetConnection.Connect.Rejected"));
+}
+
+#[test]
+fn a_publisher_nobody_watches_is_cut_where_the_vhost_says_so() {
+    let mut world = World::new(16);
+    let server = world.edge("a", 1, &[], "publish { kickoff_for_idle 5; }");
+    let publisher = world.publish(server, "show", 1);
+    let viewer = world.view(server, "show");
+    world.run(secs(8));
+    assert!(!world.clients[publisher].ended);
+    world.leave(viewer);
+    world.run(secs(4));
+    assert!(!world.clients[publisher].ended);
+    world.run(secs(2));
+    assert!(world.clients[publisher].ended);
+}
+
+#[test]
+fn streams_that_nobody_has_are_waited_for_in_bounded_number() {
+    let mut world = World::new(17);
+    let config = EdgeConfig::builder().origin("nowhere").build().expect("a configuration");
+    let mut options = EdgeOptions::default();
+    options.waiting_pulls_max = 3;
+    let edge = world.server("edge", 1, config, options);
+    let viewers: Vec<_> = (0..6).map(|n| world.view(edge, &format!("random{n}"))).collect();
+    world.run(secs(1));
+    let refused = viewers.iter().filter(|viewer| world.clients[**viewer].refused.is_some()).count();
+    assert_eq!(refused, 3);
+}
+
+#[test]
+fn row_29_copies_go_to_the_destinations_of_forward() {
+    let mut world = World::new(18);
+    let copy = world.edge("copy", 1, &[], "");
+    let server = world.edge("a", 2, &[], "forward { enabled on; destination copy; }");
+    let publisher = world.publish(server, "show", 1);
+    world.run(secs(1));
+    let viewer = world.view(copy, "show");
+    world.run(secs(2));
+    assert!(world.clients[viewer].judge().pictures > 25);
+    world.leave(publisher);
+    world.run(secs(1));
+    assert_eq!(world.snapshot(copy).totals.publishers, 0, "the copy ends with the stream");
+}
+
+#[test]
+fn row_24_a_viewer_over_http_gets_an_flv_file_and_its_end() {
+    let mut world = World::new(19);
+    let server = world.edge("a", 3, &[], "http_remux { enabled on; }");
+    let publisher = world.publish(server, "show", 1);
+    world.run(secs(1));
+    let request = |path: &str| edge_cluster::edge::FlvRequest {
+        peer: ([10, 9, 9, 9], 1000).into(),
+        host: "v.example:8080".to_owned(),
+        path: path.to_owned(),
+        query: String::new(),
+        page_url: String::new(),
+    };
+    let (conn, wrong) =
+        (world.open_flv(server, request("/live/show.flv")), world.open_flv(server, request("/live/show.ts")));
+    world.run(secs(2));
+    assert!(world.flv_accepted.contains(&(server, conn)) && !world.flv_accepted.contains(&(server, wrong)));
+    let mut body = world.bodies.remove(&(server, conn)).expect("a body");
+    assert_eq!(body[..5], *b"FLV\x01\x05");
+    let mut reader = rtmp_core::flv::Reader::new(1 << 20);
+    let mut tags = Vec::new();
+    while let Some(tag) = reader.read(&mut body).expect("FLV") {
+        tags.push(tag);
+    }
+    assert!(tags.len() > 60, "{} tags", tags.len());
+    assert!(tags.windows(2).all(|pair| pair[1].timestamp.since(pair[0].timestamp) >= 0));
+    world.leave(publisher);
+    world.run(secs(1));
+    let ended = |event: &Event| matches!(event, Event::Closed { reason: CloseReason::StreamEnded, .. });
+    assert!(world.nodes[server].events.iter().any(ended));
+}
