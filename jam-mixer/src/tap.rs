@@ -23,6 +23,7 @@ pub struct Frames<'a> {
     pub(crate) stems: &'a dyn Stems,
     pub(crate) main: &'a [i16],
     pub(crate) samples: usize,
+    pub(crate) number: u64,
 }
 
 impl<'a> Frames<'a> {
@@ -30,6 +31,13 @@ impl<'a> Frames<'a> {
     #[must_use]
     pub const fn samples(&self) -> usize {
         self.samples
+    }
+
+    /// The number of this tick since the start. Ticks that the mixer left out are counted: a step of more than one
+    /// between two calls is time of which there are no samples.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.number
     }
 
     /// The stem of a channel; `None` before it has announced a format. Silence is zeros.

@@ -529,7 +529,7 @@ proptest! {
 #[cfg(feature = "disk")]
 mod on_disk {
     use super::*;
-    use jam_mixer::recorder::disk::{self, DiskThread};
+    use jam_mixer::recorder::disk::{self, Disk};
 
     /// A directory of its own for each test, removed at the end.
     struct Scratch(PathBuf);
@@ -549,48 +549,18 @@ mod on_disk {
     }
 
     #[test]
-    fn the_thread_writes_what_the_recorder_says() {
-        let scratch = Scratch::new("writes");
-        disk::prepare(&scratch.0).unwrap();
-        let mut recorder = Recorder::new(RecorderConfig::new(&scratch.0), Duration::ZERO);
-        let mut thread = DiskThread::spawn().unwrap();
-        recorder.set_enabled(true);
-        recorder.join(channel(0), "203.0.113.7:1000".parse().unwrap());
-        recorder.set_name(channel(0), "Anna");
-        let pcm: Vec<i16> = (0..256).map(|n| (n * 100) as i16).collect();
-        for n in 0..1000 {
-            recorder.tick(START, [stem(0, Layout::Stereo, &pcm)]);
-            if n == 500 {
-                recorder.skip(1000);
-            }
-            thread.exchange(&mut recorder);
-        }
-        assert!(thread.finish(&mut recorder, Duration::from_secs(30)));
-        assert_eq!(recorder.stats().operations_failed, 0);
-        let take = scratch.0.join("Jam-20261121-061802345");
-        let bytes = std::fs::read(take.join("Anna-203_0_113_x_1000-0-2.wav")).unwrap();
-        assert_eq!(bytes.len(), 44 + 2000 * 512);
-        assert_eq!(bytes[40..44], (2000_u32 * 512).to_le_bytes());
-        let expected: Vec<u8> = pcm.iter().flat_map(|sample| sample.to_le_bytes()).collect();
-        assert_eq!(bytes[44..44 + 512], expected);
-        assert!(bytes[44 + 501 * 512..44 + 1501 * 512].iter().all(|&byte| byte == 0));
-        assert_eq!(bytes[44 + 1999 * 512..], expected);
-        let project = std::fs::read_to_string(take.join("Jam-20261121-061802345.rpp")).unwrap();
-        assert!(project.contains(&format!("FILE \"{}/Anna-203_0_113_x_1000-0-2.wav\"", take.display())));
-        assert!(take.join("Jam-20261121-061802345.lof").exists());
-    }
-
-    #[test]
     fn a_take_that_exists_is_not_touched() {
         let scratch = Scratch::new("exists");
         let take = scratch.0.join("Jam-20261121-061802345");
         std::fs::create_dir_all(&take).unwrap();
         let mut recorder = Recorder::new(RecorderConfig::new(&scratch.0), Duration::ZERO);
-        let thread = DiskThread::spawn().unwrap();
+        let mut disk = Disk::new();
         recorder.set_enabled(true);
         recorder.join(channel(0), "203.0.113.7:1000".parse().unwrap());
         recorder.tick(START, [stem(0, Layout::Mono, &[0; 128])]);
-        assert!(thread.finish(&mut recorder, Duration::from_secs(30)));
+        while let Some(op) = recorder.poll_op() {
+            recorder.handle_report(disk.perform(op));
+        }
         assert_eq!(recorder.state(), RecorderState::NotEnabled);
         let failed = std::iter::from_fn(|| recorder.poll_event()).any(|event| {
             matches!(event, RecorderEvent::Failed(RecorderError::File(error)) if error.contains("Jam-2026"))

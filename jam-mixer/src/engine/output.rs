@@ -152,7 +152,13 @@ impl<C: Codec> Engine<C> {
             datagrams: AudioDatagrams { places: self.datagrams.iter(), wire: &self.wire },
             levels: self.levels_due.then_some(&self.levels),
             resized: &self.resized,
-            frames: Frames { stems: self, main: &self.main_mix, samples: self.phase.samples },
+            frames: Frames {
+                stems: self,
+                main: &self.main_mix,
+                samples: self.phase.samples,
+                // The phase has moved on to the tick that comes next.
+                number: self.phase.number.saturating_sub(1),
+            },
             report: self.report,
         }
     }

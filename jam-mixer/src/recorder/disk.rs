@@ -1,16 +1,10 @@
-//! Carrying out a recorder's file operations (feature `disk`): directly, or on a thread of their own.
+//! Carrying out a recorder's file operations (feature `disk`).
 
-use super::{FileId, FileOp, Recorder, Report};
+use super::{FileId, FileOp, Report};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
-
-/// Operations on their way to the thread; the rest waits in the recorder.
-const OPERATIONS_AT_DISK_MAX: usize = 1024;
 
 /// Makes a directory usable for recording (spec 7.1): creates it if needed and tries to write into it.
 ///
@@ -94,78 +88,4 @@ fn close(file: Option<File>, header: &[u8]) -> io::Result<()> {
     };
     file.seek(SeekFrom::Start(0))?;
     file.write_all(header)
-}
-
-/// A thread that carries out the operations of one recorder.
-///
-/// Call [`exchange`](Self::exchange) once per tick: it never waits. At the end call [`finish`](Self::finish).
-#[derive(Debug)]
-pub struct DiskThread {
-    ops: SyncSender<FileOp>,
-    reports: Receiver<Report>,
-    /// An operation that did not fit.
-    unsent: Option<FileOp>,
-    thread: JoinHandle<()>,
-}
-
-impl DiskThread {
-    /// Starts the thread.
-    ///
-    /// # Errors
-    ///
-    /// If the system gives no thread.
-    pub fn spawn() -> io::Result<Self> {
-        let (ops, incoming) = mpsc::sync_channel::<FileOp>(OPERATIONS_AT_DISK_MAX);
-        let (outgoing, reports) = mpsc::channel();
-        let thread = thread::Builder::new().name("recorder".into()).spawn(move || {
-            let mut disk = Disk::new();
-            for op in incoming {
-                if outgoing.send(disk.perform(op)).is_err() {
-                    return;
-                }
-            }
-        })?;
-        Ok(Self { ops, reports, unsent: None, thread })
-    }
-
-    /// Hands over what the recorder wants done and tells it what has been done. Does not wait.
-    pub fn exchange(&mut self, recorder: &mut Recorder) {
-        while let Some(op) = self.unsent.take().or_else(|| recorder.poll_op()) {
-            match self.ops.try_send(op) {
-                Ok(()) => {}
-                Err(TrySendError::Full(op)) => {
-                    self.unsent = Some(op);
-                    break;
-                }
-                // The thread is gone; the operation is answered so that the recorder knows.
-                Err(TrySendError::Disconnected(op)) => recorder.handle_report(gone(op)),
-            }
-        }
-        while let Ok(report) = self.reports.try_recv() {
-            recorder.handle_report(report);
-        }
-    }
-
-    /// Ends the take, waits until everything is written, and ends the thread.
-    ///
-    /// Gives up after `patience` without a sign of life from the disk; the thread then ends when the disk lets it.
-    /// Returns whether everything was carried out.
-    pub fn finish(mut self, recorder: &mut Recorder, patience: Duration) -> bool {
-        recorder.end_take();
-        self.exchange(recorder);
-        while recorder.operations_waiting() > 0 {
-            match self.reports.recv_timeout(patience) {
-                Ok(report) => recorder.handle_report(report),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return false,
-            }
-            self.exchange(recorder);
-        }
-        drop(self.ops);
-        self.thread.join().is_ok()
-    }
-}
-
-fn gone(op: FileOp) -> Report {
-    let buffer = if let FileOp::Append { bytes, .. } = op { Some(bytes) } else { None };
-    Report::Failed { error: "the recorder's thread has ended".into(), buffer }
 }

@@ -1,7 +1,7 @@
 //! The recorder: every musician's decoded signal in a file of its own, with project files (spec 7).
 //!
 //! ```text
-//!   tick ──stems──▶ ┌──────────┐ ──FileOp──▶ disk (a thread of yours, or `disk::DiskThread`)
+//!   tick ──stems──▶ ┌──────────┐ ──FileOp──▶ disk (`disk::Disk`; with a thread around both: `thread::spawn`)
 //!   joined, named ─▶│ Recorder │ ◀──Report──
 //!   enable, restart▶└──────────┘ ──RecorderEvent──▶ your program
 //! ```
@@ -44,7 +44,11 @@ mod names;
 mod op;
 mod project;
 mod queue;
+#[cfg(feature = "disk")]
+mod studio;
 mod take;
+#[cfg(feature = "disk")]
+pub mod thread;
 mod wav;
 
 use crate::tap::Stem;

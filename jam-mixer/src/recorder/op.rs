@@ -101,6 +101,15 @@ pub enum RecorderEvent {
         /// How many files with sound it has.
         tracks: usize,
     },
+    /// The disk is slow and the queue of ticks is full: what comes now is a gap of silence.
+    Behind,
+    /// The disk has caught up; so many ticks are silence in the files.
+    Gap {
+        /// Ticks that found no room.
+        ticks: u64,
+    },
+    /// The directory cannot be used (the text says why): there is no recorder until another one is given.
+    Unusable(String),
     /// A file operation failed and recording is disabled until enabled again (spec 7.1).
     Failed(RecorderError),
 }

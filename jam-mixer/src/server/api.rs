@@ -8,15 +8,17 @@ use jam_proto::guard::IpNetwork;
 use jam_proto::message::RecorderState;
 use jam_proto::{ChannelId, Server, ServerConfig, ServerStats, Transmit};
 
+use super::ListingConfig;
 use crate::codec::CodecError;
 use crate::engine::{AudioDatagrams, EngineStats};
+use crate::tap::Frames;
 
 /// What a jam server wants done, in the order it was decided.
 #[non_exhaustive]
 pub enum Output<'a> {
     /// Send this.
     Transmit(Transmit),
-    /// Send all of these: the audio of one tick.
+    /// Send all of these: the audio of one tick. There is one for each tick, also if nobody is to be sent anything.
     Audio(AudioBatch<'a>),
     /// Know this.
     Event(Event),
@@ -28,6 +30,7 @@ pub enum Output<'a> {
 #[derive(Clone)]
 pub struct AudioBatch<'a> {
     pub(super) datagrams: AudioDatagrams<'a>,
+    pub(super) frames: Frames<'a>,
     pub(super) protocol: &'a Server,
     pub(super) now: Instant,
 }
@@ -35,12 +38,18 @@ pub struct AudioBatch<'a> {
 impl<'a> AudioBatch<'a> {
     /// Where to send what.
     pub fn iter(&self) -> impl Iterator<Item = (SocketAddr, &'a [u8])> + use<'a> {
-        let Self { datagrams, protocol, now } = self.clone();
+        let Self { datagrams, protocol, now, .. } = self.clone();
         datagrams.filter_map(move |(channel, payload)| {
             // Nothing goes to who sends nothing: the address may be forged, or its owner gone (spec 10.6).
             let due = protocol.is_audio_due(now, channel);
             due.then(|| protocol.view(channel)).flatten().map(|view| (view.addr, payload))
         })
+    }
+
+    /// The samples of this tick: for recorders, audiences, analysers.
+    #[must_use]
+    pub const fn frames(&self) -> Frames<'a> {
+        self.frames
     }
 
     /// How many there are at most.
@@ -106,6 +115,9 @@ pub enum Command {
     },
     /// Takes a ban back.
     Unban(IpNetwork),
+    /// Leaves the server list it is on and goes onto another one, or none. Ignored by a server that is a directory, or if
+    /// it would become one.
+    List(ListingConfig),
     /// The list of a directory as its file holds it; ignored by a server that is none.
     RestoreDirectory(String),
 }

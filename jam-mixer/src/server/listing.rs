@@ -26,6 +26,18 @@ pub(super) fn begin(server: &mut Server, listing: &ListingConfig, now: Instant) 
     }
 }
 
+/// Leaves the list of `listing` and begins what `new` says.
+pub(super) fn change(server: &mut Server, listing: &mut ListingConfig, new: ListingConfig, now: Instant) {
+    let is_directory = |listing: &ListingConfig| matches!(listing, ListingConfig::Directory { .. });
+    if is_directory(listing) || is_directory(&new) {
+        return;
+    }
+    // Cannot fail: leaving only frees.
+    let _ = server.command(now, Command::Registrar(RegistrarCommand::Stop));
+    *listing = new;
+    begin(server, listing, now);
+}
+
 /// Tells new names, cities and numbers of channels.
 pub(super) fn describe(server: &mut Server, listing: &ListingConfig, now: Instant, config: &ServerConfig) {
     let command = match listing {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use jam_proto::server::{self, Admission, Disposition};
 use jam_proto::text::LocalTime;
-use jam_proto::{ChannelId, CommandError, Input, Server, ServerConfig};
+use jam_proto::{ChannelId, CommandError, Input, Server, ServerConfig, Transmit};
 
 pub use api::{AudioBatch, Command, Event, Output, Stats};
 pub use config::{JamConfig, JamConfigBuilder, ListingConfig};
@@ -70,7 +70,8 @@ pub struct JamServer<C: Codec> {
 }
 
 enum Queued {
-    Output(Output<'static>),
+    Transmit(Transmit),
+    Event(Event),
     /// The engine's last tick.
     Audio,
 }
@@ -149,9 +150,7 @@ impl<C: Codec> JamServer<C> {
             // Cannot fail: engine and protocol agree on who is connected once events are settled.
             let _ = self.protocol.command(self.now, server::Command::Levels(&self.levels));
         }
-        if tick.datagrams().len() > 0 {
-            self.outputs.push_back(Queued::Audio);
-        }
+        self.outputs.push_back(Queued::Audio);
         self.settle();
     }
 
@@ -159,15 +158,15 @@ impl<C: Codec> JamServer<C> {
     fn settle(&mut self) {
         while let Some(output) = self.protocol.poll_output() {
             let output = match output {
-                server::Output::Transmit(transmit) => Output::Transmit(transmit),
+                server::Output::Transmit(transmit) => Queued::Transmit(transmit),
                 server::Output::Event(event) => {
                     self.on_event(&event);
-                    Output::Event(Event::Protocol(event))
+                    Queued::Event(Event::Protocol(event))
                 }
-                server::Output::Resolve(host) => Output::Event(Event::ResolveDirectory { host }),
+                server::Output::Resolve(host) => Queued::Event(Event::ResolveDirectory { host }),
                 _ => continue,
             };
-            self.outputs.push_back(Queued::Output(output));
+            self.outputs.push_back(output);
         }
     }
 
@@ -184,7 +183,7 @@ impl<C: Codec> JamServer<C> {
                 // A size without a codec, or no memory for one: the channel stays silent until its next format.
                 if let Err(error) = self.engine.configure(*channel, *props) {
                     let event = Event::FormatRefused { channel: *channel, error };
-                    self.outputs.push_back(Queued::Output(Output::Event(event)));
+                    self.outputs.push_back(Queued::Event(event));
                 }
             }
             server::Event::Gain { listener, source, gain } => {
@@ -209,12 +208,17 @@ impl<C: Codec> JamServer<C> {
             self.tick();
         }
         Some(match self.outputs.pop_front()? {
-            Queued::Output(output) => output,
-            Queued::Audio => Output::Audio(AudioBatch {
-                datagrams: self.engine.last_tick().datagrams(),
-                protocol: &self.protocol,
-                now: self.now,
-            }),
+            Queued::Transmit(transmit) => Output::Transmit(transmit),
+            Queued::Event(event) => Output::Event(event),
+            Queued::Audio => {
+                let tick = self.engine.last_tick();
+                Output::Audio(AudioBatch {
+                    datagrams: tick.datagrams(),
+                    frames: tick.frames(),
+                    protocol: &self.protocol,
+                    now: self.now,
+                })
+            }
         })
     }
 
@@ -258,6 +262,10 @@ impl<C: Codec> JamServer<C> {
                 self.protocol.command(now, server::Command::Ban { network, duration })
             }
             Command::Unban(network) => self.protocol.command(now, server::Command::Unban(network)),
+            Command::List(listing) => {
+                listing::change(&mut self.protocol, &mut self.listing, listing, now);
+                Ok(())
+            }
             Command::RestoreDirectory(text) => {
                 listing::restore(&mut self.protocol, &self.listing, now, &text);
                 Ok(())
@@ -268,8 +276,13 @@ impl<C: Codec> JamServer<C> {
     }
 
     /// The answer to [`Event::ResolveDirectory`]: the IPv4 address that `host` has now.
-    pub fn directory_resolved(&mut self, now: Instant, addr: Option<SocketAddr>) {
+    ///
+    /// An answer about a directory that the server has meanwhile left is ignored.
+    pub fn directory_resolved(&mut self, now: Instant, host: &str, addr: Option<SocketAddr>) {
         self.now = now;
+        if !matches!(&self.listing, ListingConfig::Register { directory, .. } if directory == host) {
+            return;
+        }
         // Cannot fail: without a registration the answer is of no interest.
         let _ = self.protocol.command(now, server::Command::Resolved(addr));
         self.settle();
@@ -299,7 +312,7 @@ impl<C: Codec> JamServer<C> {
             let admission = if full { Admission::Closed } else { Admission::Open };
             // Cannot fail: nothing is limited about it.
             let _ = self.protocol.command(now, server::Command::Admission(admission));
-            self.outputs.push_back(Queued::Output(Output::Event(Event::Full(full))));
+            self.outputs.push_back(Queued::Event(Event::Full(full)));
             self.settle();
         }
     }

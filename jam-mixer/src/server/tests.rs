@@ -230,7 +230,7 @@ fn a_registering_server_asks_for_the_address_and_registers_there() {
     room.server_out();
     assert!(room.events.contains(&Event::ResolveDirectory { host: "directory.example".into() }));
     let directory = SocketAddr::from(([203, 0, 113, 9], 22_124));
-    room.jam.directory_resolved(room.now, Some(directory));
+    room.jam.directory_resolved(room.now, "directory.example", Some(directory));
     let Some(Output::Transmit(registration)) = room.jam.poll_output() else { panic!("no registration") };
     assert_eq!(registration.dst, directory);
     let frame = Frame::parse(&registration.payload).unwrap();

@@ -10,7 +10,9 @@
 //! The async runtime never touches sound: it serves the control side only, so a slow task cannot make anybody's audio
 //! late. One driver runs one room; several rooms in a process are several drivers.
 
+mod control;
 mod priority;
+mod recorder;
 mod socket;
 mod thread;
 mod wait;
@@ -18,22 +20,26 @@ mod wait;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 
-use jam_proto::CommandError;
 use jam_proto::message::ServerFeatures;
 use jam_proto::text::LocalTime;
 use tokio::net::ToSocketAddrs;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
+pub use control::{Control, MusicianInfo, OrderError};
 pub use priority::{Realtime, RealtimeDenied};
+pub use recorder::RecorderHandle;
 pub use socket::{BindError, Listen};
 
 use crate::codec::{JamCodec, OpusCustom, RawBlocks};
 use crate::job::{Executor, Inline};
 use crate::pool::Pool;
+use crate::recorder::RecorderEvent;
+use crate::recorder::thread::RecorderSetup;
 use crate::server::{Command, Event, JamConfig, JamServer as Machine, ListingConfig, Stats};
+use control::Order;
 use socket::Sockets;
 use thread::AudioThread;
 use wait::Waker;
@@ -64,21 +70,6 @@ pub enum ServeError {
     Ended,
 }
 
-/// Why a command had no effect.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OrderError {
-    /// The server refused it.
-    #[error(transparent)]
-    Refused(#[from] CommandError),
-    /// Too many commands wait; try again.
-    #[error("too many commands are waiting")]
-    Busy,
-    /// The audio thread is gone.
-    #[error("the audio thread has ended")]
-    Ended,
-}
-
 /// What the server tells its owner.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -87,6 +78,8 @@ pub enum Notice {
     Event(Event),
     /// The system does not allow real-time priority; the text says how to grant it. The server runs without.
     RealtimeDenied(RealtimeDenied),
+    /// Something happened to the recorder.
+    Recorder(RecorderEvent),
 }
 
 /// Counters of the driver and of its machine.
@@ -107,13 +100,6 @@ pub struct DriverStats {
     pub events_dropped: u64,
 }
 
-enum Order {
-    Command(Command, oneshot::Sender<Result<(), CommandError>>),
-    DirectoryText(oneshot::Sender<Option<String>>),
-    Resolved(Option<SocketAddr>),
-    Stop,
-}
-
 /// What is left of a server that has stopped.
 #[derive(Debug, Default)]
 #[non_exhaustive]
@@ -122,6 +108,8 @@ pub struct Closing {
     pub stats: DriverStats,
     /// The list as its file should hold it, if the server was a directory.
     pub directory: Option<String>,
+    /// Whether the recorder, if there is one, has written everything; otherwise its disk did not answer in time.
+    pub is_recording_whole: bool,
 }
 
 /// How many threads work on a tick.
@@ -144,6 +132,7 @@ pub struct Builder {
     traffic_class: u8,
     threads: Threads,
     local_time: LocalClock,
+    recorder: Option<RecorderSetup>,
     seed: u64,
 }
 
@@ -173,6 +162,11 @@ impl Builder {
         Self { local_time, ..self }
     }
 
+    /// Records what everybody plays; see [`JamServer::recorder`]. Default: no recorder.
+    pub fn recorder(self, recorder: RecorderSetup) -> Self {
+        Self { recorder: Some(recorder), ..self }
+    }
+
     /// The seed of the unguessable counters. Default: from the operating system.
     pub fn seed(self, seed: u64) -> Self {
         Self { seed, ..self }
@@ -199,6 +193,16 @@ impl Builder {
         };
         let codec = JamCodec::new(OpusCustom::default(), raw);
         let executor = executor(self.threads, self.realtime).map_err(ServeError::Start)?;
+        let tick_samples = config.engine.tick.samples();
+        let recorder = self
+            .recorder
+            .map(|mut setup| {
+                setup.seed = self.seed;
+                recorder::start(setup, tick_samples, outbox.downgrade(), waker.clone())
+            })
+            .transpose()
+            .map_err(ServeError::Start)?;
+        let (feed, recorder) = recorder.unzip();
         let machine = Machine::new(config, codec, executor, self.seed, thread::clock());
         let audio = AudioThread {
             jam: machine,
@@ -206,6 +210,7 @@ impl Builder {
             waker: waker.clone(),
             orders: inbox,
             notices: outbox,
+            recorder: feed,
             realtime: self.realtime,
             stats: Arc::clone(&stats),
             local_time: self.local_time,
@@ -216,9 +221,9 @@ impl Builder {
             .spawn(move || audio.run())
             .map_err(ServeError::Start)?;
         Ok(JamServer {
-            control: Control { orders, waker },
+            control: Control { orders, waker, local_addrs: local_addrs.into() },
+            recorder,
             notices,
-            local_addrs,
             stats,
             thread: Some(thread),
         })
@@ -257,51 +262,10 @@ fn complete(listing: &mut ListingConfig, local_addrs: &[SocketAddr]) {
 #[derive(Debug)]
 pub struct JamServer {
     control: Control,
+    recorder: Option<RecorderHandle>,
     notices: mpsc::Receiver<Notice>,
-    local_addrs: Vec<SocketAddr>,
     stats: Arc<Mutex<DriverStats>>,
     thread: Option<std::thread::JoinHandle<Closing>>,
-}
-
-/// A handle that can be cloned and sent around: gives commands to a running server.
-#[derive(Clone, Debug)]
-pub struct Control {
-    orders: SyncSender<Order>,
-    waker: Waker,
-}
-
-impl Control {
-    /// Carries out a command on the audio thread and returns its answer.
-    ///
-    /// # Errors
-    ///
-    /// [`OrderError::Refused`] if the server does not accept it, [`OrderError::Busy`] or [`OrderError::Ended`] if it
-    /// did not get that far.
-    pub async fn command(&self, command: Command) -> Result<(), OrderError> {
-        let (answer, answered) = oneshot::channel();
-        self.order(Order::Command(command, answer))?;
-        Ok(answered.await.map_err(|_| OrderError::Ended)??)
-    }
-
-    /// The list of a directory as its file should hold it; `None` if the server is none.
-    ///
-    /// # Errors
-    ///
-    /// [`OrderError::Busy`] or [`OrderError::Ended`] if the server was not reached.
-    pub async fn directory_text(&self) -> Result<Option<String>, OrderError> {
-        let (answer, answered) = oneshot::channel();
-        self.order(Order::DirectoryText(answer))?;
-        answered.await.map_err(|_| OrderError::Ended)
-    }
-
-    fn order(&self, order: Order) -> Result<(), OrderError> {
-        self.orders.try_send(order).map_err(|e| match e {
-            TrySendError::Full(_) => OrderError::Busy,
-            TrySendError::Disconnected(_) => OrderError::Ended,
-        })?;
-        self.waker.wake();
-        Ok(())
-    }
 }
 
 impl JamServer {
@@ -314,6 +278,7 @@ impl JamServer {
             traffic_class: 128,
             threads: Threads::default(),
             local_time: Arc::new(utc),
+            recorder: None,
             seed: random_seed(),
         }
     }
@@ -336,13 +301,19 @@ impl JamServer {
     /// The addresses it listens on, IPv4 first.
     #[must_use]
     pub fn local_addrs(&self) -> &[SocketAddr] {
-        &self.local_addrs
+        &self.control.local_addrs
     }
 
     /// A handle for commands.
     #[must_use]
     pub fn control(&self) -> Control {
         self.control.clone()
+    }
+
+    /// The recorder, if the builder was given one.
+    #[must_use]
+    pub fn recorder(&self) -> Option<RecorderHandle> {
+        self.recorder.clone()
     }
 
     /// Carries out a command; see [`Control::command`].
@@ -393,7 +364,7 @@ impl JamServer {
         }
     }
 
-    /// Stops in order and waits for the audio thread.
+    /// Stops in order and waits for the audio thread, and for the recorder to close its files.
     ///
     /// # Errors
     ///
@@ -403,7 +374,9 @@ impl JamServer {
         // The queue closes when the thread is done.
         while self.notices.recv().await.is_some() {}
         let thread = self.thread.take().ok_or(ServeError::Ended)?;
-        thread.join().map_err(|_| ServeError::Ended)
+        let closing = thread.join().map_err(|_| ServeError::Ended)?;
+        let is_recording_whole = self.recorder.as_ref().is_none_or(RecorderHandle::finish);
+        Ok(Closing { is_recording_whole, ..closing })
     }
 }
 
@@ -415,6 +388,10 @@ impl Drop for JamServer {
             if asked.is_ok() {
                 let _ = thread.join();
             }
+        }
+        if let Some(recorder) = &self.recorder {
+            // Nobody is left to be told that a disk does not answer.
+            let _ = recorder.finish();
         }
     }
 }
@@ -441,11 +418,11 @@ async fn either<L, R>(
 /// Looks up a directory: IPv4 only, because its messages carry nothing else (spec 6).
 async fn resolve(host: Arc<str>, control: Control) {
     let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    let host = if has_port { host.to_string() } else { format!("{host}:{}", jam_proto::DEFAULT_PORT) };
-    let found = tokio::net::lookup_host(host).await.ok();
+    let place = if has_port { host.to_string() } else { format!("{host}:{}", jam_proto::DEFAULT_PORT) };
+    let found = tokio::net::lookup_host(place).await.ok();
     let addr = found.and_then(|mut addrs| addrs.find(SocketAddr::is_ipv4));
     // A server that has stopped meanwhile has no use for the answer.
-    let _ = control.order(Order::Resolved(addr));
+    let _ = control.order(Order::Resolved(host, addr));
 }
 
 #[expect(clippy::disallowed_methods, reason = "the driver owns the clock")]

@@ -10,12 +10,15 @@ use std::time::{Duration, Instant};
 
 use jam_proto::Input;
 
+use super::control::{MusicianInfo, Order};
 use super::priority::{self, Realtime};
 use super::socket::Sockets;
 use super::wait::{Waker, sharpen_timers, sleep_until, wait_for_input};
-use super::{Closing, DriverStats, Notice, Order};
+use super::{Closing, DriverStats, Notice};
 use crate::codec::Codec;
-use crate::server::{JamServer, Output};
+use crate::recorder::RecorderEvent;
+use crate::recorder::thread::RecorderFeed;
+use crate::server::{Command, Event, JamServer, Output};
 
 /// Datagrams read in one go before the clock is looked at again; more wait in the kernel's buffer.
 const RECEIVE_MAX: usize = 1024;
@@ -29,6 +32,7 @@ pub(super) struct AudioThread<C: Codec> {
     pub(super) waker: Waker,
     pub(super) orders: Receiver<Order>,
     pub(super) notices: tokio::sync::mpsc::Sender<Notice>,
+    pub(super) recorder: Option<RecorderFeed>,
     pub(super) realtime: Realtime,
     pub(super) stats: Arc<Mutex<DriverStats>>,
     pub(super) local_time: super::LocalClock,
@@ -49,6 +53,7 @@ impl<C: Codec> AudioThread<C> {
             let stopping = self.obey(woken);
             self.receive(&mut buffer, &mut own);
             self.tell_time(woken);
+            self.tell_recording(woken);
             let ticks = self.jam.ticks();
             self.jam.handle_input(clock(), Input::Timeout);
             self.flush(&mut own);
@@ -60,7 +65,7 @@ impl<C: Codec> AudioThread<C> {
             self.publish(&own);
             if stopping {
                 let stats = DriverStats { jam: self.jam.stats(), ..own };
-                return Closing { stats, directory: self.jam.directory_text() };
+                return Closing { stats, directory: self.jam.directory_text(), ..Closing::default() };
             }
             self.wait();
         }
@@ -74,6 +79,17 @@ impl<C: Codec> AudioThread<C> {
         }
     }
 
+    /// Clients show whether they are being recorded.
+    fn tell_recording(&mut self, now: Instant) {
+        if let Some(recorder) = &self.recorder {
+            let state = recorder.state();
+            if state != self.jam.protocol().recorder() {
+                // Cannot fail while outputs are drained; if it does, the next round says it.
+                let _ = self.jam.command(now, Command::Recorder(state));
+            }
+        }
+    }
+
     /// Carries out what the owner asked for; `true` if that was to stop.
     fn obey(&mut self, now: Instant) -> bool {
         loop {
@@ -83,7 +99,8 @@ impl<C: Codec> AudioThread<C> {
                     let _ = answer.send(self.jam.command(now, command));
                 }
                 Ok(Order::DirectoryText(answer)) => drop(answer.send(self.jam.directory_text())),
-                Ok(Order::Resolved(addr)) => self.jam.directory_resolved(now, addr),
+                Ok(Order::Musicians(answer)) => drop(answer.send(self.musicians())),
+                Ok(Order::Resolved(host, addr)) => self.jam.directory_resolved(now, &host, addr),
                 Ok(Order::Stop) | Err(TryRecvError::Disconnected) => {
                     self.jam.stop(now);
                     return true;
@@ -91,6 +108,20 @@ impl<C: Codec> AudioThread<C> {
                 Err(TryRecvError::Empty) => return false,
             }
         }
+    }
+
+    fn musicians(&self) -> Vec<MusicianInfo> {
+        let engine = self.jam.engine();
+        let views = self.jam.protocol().views();
+        views
+            .map(|view| MusicianInfo {
+                channel: view.channel,
+                addr: view.addr,
+                info: view.info.cloned().unwrap_or_default(),
+                jitter_blocks: engine.jitter_blocks(view.channel),
+                layout: view.props.map(|props| props.layout),
+            })
+            .collect()
     }
 
     fn receive(&mut self, buffer: &mut [u8], stats: &mut DriverStats) {
@@ -121,8 +152,15 @@ impl<C: Codec> AudioThread<C> {
                 Output::Audio(batch) => {
                     stats.datagrams_sent += batch.len() as u64;
                     stats.send_errors += self.sockets.send_batch(batch.iter());
+                    // After sending: recording costs a musician nothing.
+                    if self.recorder.as_mut().is_some_and(|recorder| recorder.tick(&batch.frames())) {
+                        let _ = self.notices.try_send(Notice::Recorder(RecorderEvent::Behind));
+                    }
                 }
                 Output::Event(event) => {
+                    if let (Some(recorder), Event::Protocol(event)) = (&mut self.recorder, &event) {
+                        recorder.handle_event(event);
+                    }
                     if self.notices.try_send(Notice::Event(event)).is_err() {
                         stats.events_dropped += 1;
                     }
