@@ -165,6 +165,7 @@ fn help(table: Table, command: &str) -> String {
              JAMSERVER_PORT=22124, port = 22124. The command line wins over the environment, the\n\
              environment over the file.\n\n\
              Stops in good order on SIGINT and SIGTERM; reads its options and opens its log again on SIGHUP.\n\
+             SIGUSR1 begins another recording, SIGUSR2 stops and starts recording.\n\
              Exit codes: 0 stopped, 1 failed, 2 wrong options.\n"
         }
     };

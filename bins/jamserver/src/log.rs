@@ -1,4 +1,4 @@
-//! The connection log: lines that other programs parse (spec 9.4), and the local time they carry.
+//! The connection log: lines that other programs parse (spec 9.4), the local time they carry, and diagnostics.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -11,6 +11,11 @@ use tz::{DateTime, TimeZone};
 
 /// The line for a server that nobody is connected to any more, behind its time.
 const IDLE: &str = ",, server idling -------------------------------------";
+
+/// A line of diagnostics. A closed terminal must not stop the music.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
 
 /// The system's time zone; UTC if it has none that can be read.
 pub(crate) fn local_zone() -> TimeZone {

@@ -12,10 +12,13 @@ mod cli;
 mod demo;
 mod log;
 mod notify;
+mod office;
 mod options;
 mod plan;
+mod rpc;
 mod serve;
 mod settings;
+mod signals;
 mod table;
 
 use std::process::ExitCode;

@@ -1,23 +1,25 @@
 //! The running server: starts it, tells what happens, stops it in good order.
 
-use std::io::Write as _;
 use std::path::Path;
-use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::task::Poll;
 
+use jam_mixer::recorder::RecorderEvent;
+use jam_mixer::recorder::thread::{RecorderOrder, RecorderSetup};
 use jam_mixer::server::{Command, Event};
-use jam_mixer::tokio::{JamServer, Notice};
+use jam_mixer::tokio::{JamServer, Notice, RecorderHandle};
+use jam_proto::message::RecorderState;
 use jam_proto::server::Event as JamEvent;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::banner::banner;
 use crate::demo::Band;
-use crate::log::{ConnectionLog, local_zone, time_of_day, unix_time};
+use crate::log::{ConnectionLog, local_zone, say, time_of_day, unix_time};
 use crate::notify::Notifier;
+use crate::office::Office;
 use crate::options::{OptionError, Values};
-use crate::settings::Settings;
+use crate::rpc;
+use crate::settings::{DirectoryChoice, Settings};
+use crate::signals::{Caught, Signals, Wake, wake};
 
 /// What the server needs to know besides its settings.
 pub(crate) struct Job {
@@ -46,11 +48,6 @@ fn fail(message: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// A line of diagnostics. A closed terminal must not stop the music.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
-
 async fn serve(job: Job) -> Result<(), String> {
     let Job { mut settings, values, reread, band } = job;
     let mut signals = Signals::new().map_err(|e| format!("cannot listen for signals: {e}"))?;
@@ -63,13 +60,20 @@ async fn serve(job: Job) -> Result<(), String> {
         .threads(settings.threads)
         .realtime(settings.realtime)
         .local_time(Arc::new(move || time_of_day(&zone, unix_time())))
+        .recorder(recorder_setup(&settings))
         .start()
         .map_err(|e| e.to_string())?;
+    let recorder = server.recorder().ok_or("the recorder is missing")?;
+    let office = Arc::new(Office::new(server.control(), recorder, &settings));
     say(banner(&settings, &values, server.local_addrs()).trim_end());
     for warning in &settings.warnings {
         say(&format!("jamserver: warning: {warning}"));
     }
     restore_directory(&server, settings.directory_file.as_deref()).await?;
+    if let Some(rpc) = &settings.rpc {
+        let addr = rpc::start(rpc, Arc::clone(&office)).await?;
+        say(&format!("- JSON-RPC: Server started on {addr}"));
+    }
     let playing = band.map(|band| band.play(server.local_addrs())).transpose()?;
     if let Some(playing) = &playing {
         say(&playing.invitation());
@@ -88,17 +92,27 @@ async fn serve(job: Job) -> Result<(), String> {
                     say(&format!("jamserver: cannot open the log again: {error}"));
                 }
                 match reread() {
-                    Ok(new) => reload(&server, &mut settings, new).await,
+                    Ok(new) => reload(&office, &mut settings, new).await,
                     Err(error) => say(&format!("jamserver: {error}; the settings stay as they are")),
                 }
             }
-            Wake::Notice(notice) => tell(&notice, &mut log),
+            Wake::Signal(Caught::Record(order, number)) => {
+                say(&format!("OnHandledSignal: {number}"));
+                record(office.recorder(), order);
+            }
+            Wake::Notice(notice) => tell(&notice, &mut log, &office),
             Wake::Ended => return Err("the audio thread has ended".to_owned()),
         }
     }
     manager.tell("STOPPING=1");
     drop(playing);
+    let take = office.recorder().status().take;
     let closing = server.stop().await.map_err(|e| e.to_string())?;
+    if let (true, Some(take)) = (closing.is_recording_whole, take) {
+        say(&format!("- recording saved in {}", take.display()));
+    } else if !closing.is_recording_whole {
+        say("jamserver: warning: the disk does not answer; the end of the recording is lost");
+    }
     match (settings.directory_file, closing.directory) {
         (Some(file), Some(list)) => save(&file, &list),
         _ => Ok(()),
@@ -106,8 +120,12 @@ async fn serve(job: Job) -> Result<(), String> {
 }
 
 /// Says what a notice means to an operator.
-fn tell(notice: &Notice, log: &mut ConnectionLog) {
+fn tell(notice: &Notice, log: &mut ConnectionLog, office: &Office) {
+    if let Notice::Event(Event::Protocol(event)) = notice {
+        office.handle_event(event);
+    }
     match notice {
+        Notice::Recorder(event) => tell_recording(event, office),
         Notice::RealtimeDenied(denied) => say(&format!("jamserver: warning: {denied}")),
         Notice::Event(Event::Protocol(JamEvent::Joined { addr, connected, .. })) => {
             log.joined(addr.ip(), *connected)
@@ -128,8 +146,62 @@ fn tell(notice: &Notice, log: &mut ConnectionLog) {
     }
 }
 
+/// Says what happens to the recording.
+fn tell_recording(event: &RecorderEvent, office: &Office) {
+    match event {
+        RecorderEvent::StateChanged(RecorderState::Recording) => say("Recording state: enabled"),
+        RecorderEvent::StateChanged(RecorderState::NotEnabled) => say("Recording state: disabled"),
+        RecorderEvent::StateChanged(RecorderState::NotInitialised) => say("Recording state: not initialised"),
+        RecorderEvent::TakeStarted { path } => say(&format!("- recording to {}", path.display())),
+        RecorderEvent::TakeEnded { path, tracks } => {
+            say(&format!("- recording finished: {tracks} files in {}", path.display()));
+        }
+        RecorderEvent::Behind => {
+            say(
+                "jamserver: warning: the disk is too slow for the recording; what comes now is silence in it",
+            );
+        }
+        RecorderEvent::Gap { ticks } => {
+            let seconds = *ticks as f64 * office.tick_period().as_secs_f64();
+            say(&format!(
+                "jamserver: warning: the disk has caught up; {seconds:.1} s of the recording are silence"
+            ));
+        }
+        RecorderEvent::Unusable(error) => say(&format!("jamserver: warning: {error}; nothing is recorded")),
+        RecorderEvent::Failed(error) => say(&format!("jamserver: warning: {error}")),
+        _ => {}
+    }
+}
+
+/// Does what a signal asks of the recorder.
+fn record(recorder: &RecorderHandle, order: RecorderOrder) {
+    if recorder.status().state == RecorderState::NotInitialised {
+        say("jamserver: there is no recording directory, see --recording");
+    } else {
+        give(recorder, order);
+    }
+}
+
+/// Gives the recorder an order without waiting for its disk.
+fn give(recorder: &RecorderHandle, order: RecorderOrder) {
+    let recorder = recorder.clone();
+    tokio::spawn(async move {
+        if let Err(error) = recorder.order(order).await {
+            say(&format!("jamserver: warning: {error}"));
+        }
+    });
+}
+
+fn recorder_setup(settings: &Settings) -> RecorderSetup {
+    let mut setup = RecorderSetup::new(settings.recording.clone());
+    setup.is_enabled = settings.is_recording;
+    setup
+}
+
 /// Takes over what can change while musicians play, and says what cannot.
-async fn reload(server: &JamServer, old: &mut Settings, new: Settings) {
+async fn reload(office: &Office, old: &mut Settings, new: Settings) {
+    let own = Some(DirectoryChoice::Own);
+    let becomes_directory = (old.directory == own) != (new.directory == own);
     let fixed = [
         ("addresses and port", old.listen != new.listen),
         ("--qos", old.traffic_class != new.traffic_class),
@@ -137,20 +209,33 @@ async fn reload(server: &JamServer, old: &mut Settings, new: Settings) {
         ("--realtime", old.realtime != new.realtime),
         ("--fastupdate", old.config.engine.tick.samples() != new.config.engine.tick.samples()),
         ("--delaypan", old.config.engine.delay_panning != new.config.engine.delay_panning),
-        ("--directoryaddress", old.directory != new.directory),
+        ("--directoryaddress", becomes_directory),
         ("--directoryfile", old.directory_file != new.directory_file),
+        ("--jsonrpcport, --jsonrpcbindip or --jsonrpcsecretfile", old.rpc != new.rpc),
         ("--log", old.log_file != new.log_file),
     ];
     for (what, _) in fixed.iter().filter(|(_, changed)| *changed) {
         say(&format!("jamserver: warning: {what} changed; that takes a restart"));
     }
-    match server.command(Command::Reload(Arc::clone(&new.config.protocol))).await {
-        Ok(()) => {
-            say("jamserver: settings reloaded");
-            old.config.protocol = new.config.protocol;
-        }
-        Err(error) => say(&format!("jamserver: the settings stay as they are: {error}")),
+    if let Err(error) = office.replace_config(new.config.protocol).await {
+        say(&format!("jamserver: the settings stay as they are: {error}"));
+        return;
     }
+    if !becomes_directory && old.directory != new.directory {
+        match office.register_with(new.directory.clone()).await {
+            Ok(()) => old.directory = new.directory,
+            Err(error) => say(&format!("jamserver: warning: the server list stays as it is: {error}")),
+        }
+    }
+    if old.recording != new.recording {
+        old.recording = new.recording;
+        give(office.recorder(), RecorderOrder::SetDirectory(old.recording.clone()));
+    }
+    if old.is_recording != new.is_recording {
+        old.is_recording = new.is_recording;
+        give(office.recorder(), RecorderOrder::SetEnabled(old.is_recording));
+    }
+    say("jamserver: settings reloaded");
 }
 
 /// Gives a directory the list that its file holds; a file that does not exist yet is an empty list.
@@ -177,46 +262,4 @@ fn save(file: &Path, list: &str) -> Result<(), String> {
 
 fn name(path: Option<&Path>) -> String {
     path.map(|p| p.display().to_string()).unwrap_or_default()
-}
-
-enum Wake {
-    Signal(Caught),
-    Notice(Notice),
-    Ended,
-}
-
-#[derive(Clone, Copy)]
-enum Caught {
-    /// Stop; the number is the signal's.
-    Stop(i32),
-    Reload,
-}
-
-/// The signals the server obeys.
-struct Signals([(Signal, Caught); 3]);
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        let stop =
-            |kind: SignalKind| Ok::<_, std::io::Error>((signal(kind)?, Caught::Stop(kind.as_raw_value())));
-        Ok(Self([
-            stop(SignalKind::interrupt())?,
-            stop(SignalKind::terminate())?,
-            (signal(SignalKind::hangup())?, Caught::Reload),
-        ]))
-    }
-}
-
-/// Waits for a signal or a notice, whichever comes first.
-async fn wake(server: &mut JamServer, signals: &mut Signals) -> Wake {
-    let mut notice = pin!(server.next_notice());
-    std::future::poll_fn(|cx| {
-        for (signal, caught) in &mut signals.0 {
-            if signal.poll_recv(cx).is_ready() {
-                return Poll::Ready(Wake::Signal(*caught));
-            }
-        }
-        notice.as_mut().poll(cx).map(|notice| notice.map_or(Wake::Ended, Wake::Notice))
-    })
-    .await
 }

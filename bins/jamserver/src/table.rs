@@ -30,6 +30,8 @@ const NETWORK: &str = "Network";
 const MUSIC: &str = "Music and musicians";
 const SPEED: &str = "Processor";
 const DIRECTORY: &str = "Server list (directory)";
+const RECORDING: &str = "Recording";
+const REMOTE: &str = "Remote control (JSON-RPC)";
 const LOG: &str = "Log";
 const HABIT: &str = "Accepted as always on";
 
@@ -197,6 +199,43 @@ const OPTIONS: &[OptionDef] = &[
         ..BLANK
     },
     OptionDef {
+        key: "recording",
+        short: Some('R'),
+        kind: Kind::Text { name: "DIR" },
+        group: RECORDING,
+        help: "Records every musician into files of their own below this directory, with projects for REAPER and \
+               Audacity.",
+        ..BLANK
+    },
+    OptionDef {
+        key: "norecord",
+        group: RECORDING,
+        help: "Does not record until a signal or the remote control says so.",
+        ..BLANK
+    },
+    OptionDef {
+        key: "jsonrpcport",
+        kind: Kind::Number { name: "PORT", min: 0, max: 65_535, words: &[] },
+        group: REMOTE,
+        help: "TCP port for programs that watch and control the server; 0 takes any free one.",
+        ..BLANK
+    },
+    OptionDef {
+        key: "jsonrpcsecretfile",
+        kind: Kind::Text { name: "FILE" },
+        group: REMOTE,
+        help: "Its first line, of 16 characters at least, is what those programs have to know.",
+        ..BLANK
+    },
+    OptionDef {
+        key: "jsonrpcbindip",
+        kind: Kind::Ip4,
+        default: "127.0.0.1",
+        group: REMOTE,
+        help: "Listens on this IPv4 address; what is said there is not encrypted.",
+        ..BLANK
+    },
+    OptionDef {
         key: "log",
         short: Some('l'),
         kind: Kind::Text { name: "FILE" },
@@ -314,11 +353,6 @@ const FOREIGN: &[ForeignDef] = &[
     foreign("mutemyown", None, false, Foreign::Client),
     foreign("clientname", None, true, Foreign::Client),
     foreign("ctrlmidich", None, true, Foreign::Client),
-    foreign("recording", Some('R'), true, Foreign::Missing),
-    foreign("norecord", None, false, Foreign::Missing),
-    foreign("jsonrpcport", None, true, Foreign::Missing),
-    foreign("jsonrpcsecretfile", None, true, Foreign::Missing),
-    foreign("jsonrpcbindip", None, true, Foreign::Missing),
     foreign("htmlstatus", Some('m'), true, Foreign::Missing),
 ];
 

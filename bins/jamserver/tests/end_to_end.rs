@@ -1,165 +1,14 @@
 //! The program itself: starts it, joins with a client, stops it by signal.
 #![expect(clippy::disallowed_methods, reason = "a running program lives in real time")]
-#![expect(clippy::unwrap_used, reason = "helpers of tests panic like tests")]
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::{SocketAddr, UdpSocket};
+mod support;
+
+use std::net::UdpSocket;
 use std::os::unix::net::UnixDatagram;
-use std::path::PathBuf;
-use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
-use std::time::{Duration, Instant};
 
-use jam_proto::audio::Quality;
-use jam_proto::client::{Client, ClientConfig, ClientEvent, ClientLeaveReason, ClientOutput};
-use jam_proto::message::{ChannelInfo, Name};
-use jam_proto::{BlockCodec, Input, Layout};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
-/// Nothing here takes longer on a machine that is merely busy.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_jamserver"));
-    command.env_clear().env("TZ", "UTC0").stdin(Stdio::null());
-    command
-}
-
-fn run(args: &[&str]) -> Output {
-    program().args(args).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-/// A running server on a free port.
-struct Server {
-    child: Child,
-    stderr: BufReader<ChildStderr>,
-    said: Vec<String>,
-    addr: SocketAddr,
-}
-
-impl Server {
-    fn start(args: &[&str]) -> Self {
-        Self::start_with(args, &[])
-    }
-
-    fn start_with(args: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut child = program()
-            .args(["demo"].iter().filter(|_| args.first() == Some(&"demo")))
-            .args(["-p", "0", "--serverbindip", "127.0.0.1", "-4", "--realtime", "off"])
-            .args(args.iter().filter(|arg| **arg != "demo"))
-            .envs(variables.iter().copied())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut server = Self { child, stderr, said: Vec::new(), addr: ([127, 0, 0, 1], 0).into() };
-        let line = server.wait_for_line("- listening on ");
-        server.addr = line.trim_start_matches("- listening on ").split(' ').next().unwrap().parse().unwrap();
-        server
-    }
-
-    /// Reads diagnostics until a line holds this text.
-    fn wait_for_line(&mut self, wanted: &str) -> String {
-        loop {
-            let mut line = String::new();
-            assert!(self.stderr.read_line(&mut line).unwrap() > 0, "no {wanted:?} in {:#?}", self.said);
-            self.said.push(line.trim_end().to_owned());
-            if line.contains(wanted) {
-                return line;
-            }
-        }
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
-    }
-
-    /// Stops it and returns its exit status, what it logged and what else it said.
-    fn stop(self, signal: Signal) -> (ExitStatus, String, Vec<String>) {
-        self.signal(signal);
-        self.finish()
-    }
-
-    /// Waits for the end of a server that was told to stop.
-    fn finish(mut self) -> (ExitStatus, String, Vec<String>) {
-        let mut rest = String::new();
-        self.stderr.read_to_string(&mut rest).unwrap();
-        self.said.extend(rest.lines().map(str::to_owned));
-        let mut log = String::new();
-        self.child.stdout.take().unwrap().read_to_string(&mut log).unwrap();
-        (self.child.wait().unwrap(), log, self.said)
-    }
-}
-
-/// A musician who plays coded silence in real time.
-struct Musician {
-    client: Client,
-    socket: UdpSocket,
-    events: Vec<ClientEvent>,
-}
-
-impl Musician {
-    fn new(name: &str, server: SocketAddr) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.connect(server).unwrap();
-        socket.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
-        let mut config = ClientConfig::new(Quality::Normal.props(BlockCodec::Opus, Layout::Stereo));
-        config.info = ChannelInfo { name: Name::cut(name), ..ChannelInfo::default() };
-        Self { client: Client::new(config, server, Instant::now()), socket, events: Vec::new() }
-    }
-
-    /// Plays until an event is of the wanted kind, and returns what it makes of it.
-    fn play_until<T>(&mut self, wanted: impl Fn(&ClientEvent) -> Option<T>) -> T {
-        // What a stereo encoder makes of silence.
-        let mut silence = [0; 71];
-        silence[..3].copy_from_slice(&[0x04, 0xFF, 0xFE]);
-        let start = Instant::now();
-        let mut seen = 0;
-        let mut buffer = [0; 20_000];
-        while start.elapsed() < PATIENCE {
-            if let Some(datagram) = self.client.send_block(&silence) {
-                let _ = self.socket.send(datagram);
-            }
-            let input = match self.socket.recv(&mut buffer) {
-                Ok(len) => Input::Datagram { src: self.client.server(), payload: &buffer[..len] },
-                Err(_) => Input::Timeout,
-            };
-            let _ = self.client.handle_input(Instant::now(), input);
-            while let Some(output) = self.client.poll_output() {
-                match output {
-                    ClientOutput::Transmit(transmit) => drop(self.socket.send(&transmit.payload)),
-                    ClientOutput::Event(event) => self.events.push(event),
-                    _ => {}
-                }
-            }
-            if let Some(found) = self.events[seen..].iter().find_map(&wanted) {
-                return found;
-            }
-            seen = self.events.len();
-        }
-        panic!("it did not happen; what happened: {:#?}", self.events);
-    }
-
-    fn names(event: &ClientEvent) -> Option<Vec<String>> {
-        match event {
-            ClientEvent::ClientList(list)
-                if list.iter().all(|e| !e.info.name.is_empty()) && !list.is_empty() =>
-            {
-                Some(list.iter().map(|e| e.info.name.to_string()).collect())
-            }
-            _ => None,
-        }
-    }
-}
-
-fn temporary(name: &str) -> PathBuf {
-    std::env::temp_dir().join(format!("jamserver-test-{}-{name}", std::process::id()))
-}
+use jam_proto::client::{ClientEvent, ClientLeaveReason};
+use nix::sys::signal::Signal;
+use support::{Musician, PATIENCE, Server, run, temporary, text};
 
 #[test]
 fn a_musician_joins_and_a_signal_stops_the_server() {
@@ -220,7 +69,7 @@ fn a_busy_port_is_named() {
 fn wrong_options_end_with_code_2_and_one_line() {
     for (args, wanted) in [
         (vec!["--prot", "1"], "jamserver: --prot: unknown option, see --help (did you mean --port?)"),
-        (vec!["-R", "/tmp"], "jamserver: -R: not supported by this version"),
+        (vec!["-m", "/tmp"], "jamserver: -m: not supported by this version"),
         (
             vec!["--config", "/nonexistent.toml"],
             "jamserver: /nonexistent.toml: No such file or directory (os error 2)",

@@ -68,6 +68,9 @@ fn the_command_line_reads_as_users_know_it() {
         ("--directoryfile f", "directoryfile", "f"),
         ("-f 192.0.2.1;[3.8.0]", "listfilter", "192.0.2.1;[3.8.0]"),
         ("--noraw", "noraw", "true"),
+        ("-R takes --norecord", "recording", "takes"),
+        ("--jsonrpcport 22222", "jsonrpcport", "22222"),
+        ("-4", "jsonrpcbindip", "127.0.0.1"),
         ("--serverbindip 127.0.0.1", "serverbindip4", "127.0.0.1"),
         ("--serverbindip4 127.0.0.1", "serverbindip4", "127.0.0.1"),
         ("--serverbindip6 ::1", "serverbindip6", "::1"),
@@ -99,8 +102,7 @@ fn mistakes_are_one_line_with_the_nearest_choice() {
         ("-p -F", "-p: needs a value: -p PORT"),
         ("--realtime of", "--realtime: \"of\" is not a number from 1 to 99 or auto, off (did you mean off?)"),
         ("--fastupdate=maybe", "--fastupdate: \"maybe\" is neither true nor false"),
-        ("-R /tmp", "-R: not supported by this version"),
-        ("--jsonrpcport 22222", "--jsonrpcport: not supported by this version"),
+        ("-m /tmp", "-m: not supported by this version"),
         ("-c 127.0.0.1", "-c: this is an option of clients, and jamserver is a server only"),
         ("--serverbindip ::1", "--serverbindip: \"::1\" is not an IPv4 address such as 192.0.2.1"),
         ("-o a;b", "-o: \"a;b\" is not NAME;CITY;COUNTRY"),
@@ -166,7 +168,7 @@ fn mistakes_in_the_file_have_a_line_and_a_column() {
         ("port = \"4\"", "jam.toml:1:8: port: the value must be a number without quotes"),
         ("fastupdate = 1", "jam.toml:1:14: fastupdate: the value must be true or false"),
         ("log = 1", "jam.toml:1:7: log: the value must be a text in quotes"),
-        ("\nrecording = \"x\"", "jam.toml:2:1: recording: not supported by this version"),
+        ("\nhtmlstatus = \"x\"", "jam.toml:2:1: htmlstatus: not supported by this version"),
         ("deny = [1]", "jam.toml:1:8: deny: the value must be an array of texts in quotes"),
     ] {
         assert_eq!(parse_file(SERVER, "jam.toml", text).unwrap_err().to_string(), wanted, "{text}");

@@ -27,6 +27,28 @@ const PUBLIC: &[(&str, &str, u16)] = &[
 ];
 
 impl DirectoryChoice {
+    /// The public directory of a genre by its name in the remote control; the first one for an unknown name (spec 8.3).
+    pub(crate) fn of_genre(name: &str) -> Self {
+        let genre = name.strip_prefix("genre_").unwrap_or(name);
+        let known = PUBLIC.iter().find(|(known, ..)| *known == genre);
+        let (host, port) = known.or(PUBLIC.first()).map_or(("", 0), |&(_, host, port)| (host, port));
+        Self::At(HostPort { host: host.to_owned(), port: Some(port) })
+    }
+
+    /// The name of its kind in the remote control (spec 6.1).
+    pub(crate) fn rpc_name(&self) -> &'static str {
+        let Self::At(HostPort { host, port }) = self else { return "custom" };
+        let public = PUBLIC.iter().find(|(_, known, at)| known == host && Some(*at) == *port);
+        match public.map(|(name, ..)| *name) {
+            Some("rock") => "genre_rock",
+            Some("jazz") => "genre_jazz",
+            Some("classical_folk") => "genre_classical_folk",
+            Some("choral_barbershop") => "genre_choral_barbershop",
+            Some(name) => name,
+            None => "custom",
+        }
+    }
+
     pub(crate) fn check(text: &str) -> Result<(), String> {
         if text.is_empty() { Ok(()) } else { text.parse::<Self>().map(drop) }
     }

@@ -17,6 +17,7 @@ use jam_proto::guard::IpNetwork;
 use jam_proto::message::ServerFeatures;
 
 use crate::options::{OptionError, Values};
+use crate::rpc::{RpcSettings, read_secret};
 pub(crate) use directory::DirectoryChoice;
 pub(crate) use server_info::ServerInfo;
 
@@ -34,6 +35,11 @@ pub(crate) struct Settings {
     pub(crate) directory: Option<DirectoryChoice>,
     pub(crate) directory_file: Option<PathBuf>,
     pub(crate) log_file: Option<PathBuf>,
+    /// Where to record, absolute.
+    pub(crate) recording: Option<PathBuf>,
+    /// Whether recording is on from the start.
+    pub(crate) is_recording: bool,
+    pub(crate) rpc: Option<RpcSettings>,
     /// What is odd about them, one line each.
     pub(crate) warnings: Vec<String>,
 }
@@ -89,9 +95,38 @@ impl Settings {
             directory,
             directory_file: values.text("directoryfile").map(PathBuf::from),
             log_file,
+            recording: values.text("recording").map(|directory| absolute(&directory)),
+            is_recording: !values.flag("norecord"),
+            rpc: rpc(values, &mut warnings)?,
             warnings,
         })
     }
+}
+
+/// The path from the root; project files and a changed working directory ask for it.
+pub(crate) fn absolute(path: &str) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.into())
+}
+
+fn rpc(values: &Values, warnings: &mut Vec<String>) -> Result<Option<RpcSettings>, OptionError> {
+    let port: Option<u16> = values.parsed("jsonrpcport")?;
+    let file = values.text("jsonrpcsecretfile").map(PathBuf::from);
+    let ip: Ipv4Addr = values.parsed("jsonrpcbindip")?.unwrap_or(Ipv4Addr::LOCALHOST);
+    let (port, file) = match (port, file) {
+        (Some(port), Some(file)) => (port, file),
+        (Some(_), None) => return Err(values.error("jsonrpcport", "needs --jsonrpcsecretfile")),
+        (None, Some(_)) => {
+            return Err(values.error("jsonrpcsecretfile", "has no use without --jsonrpcport"));
+        }
+        (None, None) => return Ok(None),
+    };
+    let secret = read_secret(&file).map_err(|e| values.error("jsonrpcsecretfile", e))?;
+    if !ip.is_loopback() {
+        warnings.push(format!(
+            "JSON-RPC on {ip} is open to others, and not encrypted: everybody on the way can read the secret"
+        ));
+    }
+    Ok(Some(RpcSettings { addr: (ip, port).into(), secret }))
 }
 
 fn listen(values: &Values) -> Result<Listen, OptionError> {
