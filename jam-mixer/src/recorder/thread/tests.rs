@@ -125,11 +125,13 @@ fn a_disk_that_stands_still_costs_one_gap_and_never_the_audio_thread() {
         if matches!(event, RecorderEvent::TakeStarted { .. }) {
             let _ = stalled.recv_timeout(PATIENCE);
         }
-        tell.send(event).unwrap();
+        // After a failed test nobody listens.
+        let _ = tell.send(event);
     })
     .unwrap();
     ready(&control);
     arrive(&mut feed, "Anna");
+    ready(&control);
     let solo = solo();
     let fell_behind: Vec<u64> = (1..1001).filter(|&number| feed.tick(&solo.frames(number))).collect();
     // One second is kept.
