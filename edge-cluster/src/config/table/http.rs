@@ -57,7 +57,7 @@ pub(super) const SERVER: &[DirectiveSpec] = &[
         Restart,
         "Where the HTTP server listens; may be that of http_api.",
     ),
-    row("dir", Text, "./objs/nginx/html", Restart, "Folder of the files that are served beside the streams."),
+    row("dir", Text, "./objs/nginx/html", Live, "Folder of the files that are served beside the streams."),
     row("crossdomain", Switch, "on", Live, "Lets pages of other sites play the streams (CORS headers)."),
     block("https", SERVER_HTTPS, "The HTTP server over TLS.").later(),
 ];

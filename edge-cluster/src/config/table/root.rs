@@ -152,7 +152,7 @@ pub const ROOT: &[DirectiveSpec] = &[
         Restart,
         "Goes to the background; unlike in SRS only where it says daemon on.",
     ),
-    row("srs_log_tank", Choice(&["file", "console"]), "file", Restart, "Where the log goes.")
+    row("srs_log_tank", Choice(&["file", "console"]), "file", Live, "Where the log goes.")
         .also(&["SRS_LOG_TANK"]),
     row(
         "srs_log_file",
@@ -197,8 +197,8 @@ pub const ROOT: &[DirectiveSpec] = &[
     row("asprocess", Switch, "off", Restart, "Quits when the parent process changes.").later(),
     row("in_docker", Switch, "off", Restart, "Says that the server runs in a container."),
     row("disable_daemon_for_docker", Switch, "on", Restart, "Stays in the foreground in a container."),
-    row("auto_reload_for_docker", Switch, "on", Restart, "Watches the configuration in a container."),
-    row("inotify_auto_reload", Switch, "off", Restart, "Reloads when a file of the configuration changes."),
+    row("auto_reload_for_docker", Switch, "on", Live, "Watches the configuration in a container."),
+    row("inotify_auto_reload", Switch, "off", Live, "Reloads when a file of the configuration changes."),
     row("is_full", Switch, "off", Restart, "Marks a reference sample; a file with on is refused."),
     row("query_latest_version", Switch, "off", Restart, "Would ask for newer versions; never done here.")
         .ignored(),
