@@ -1,16 +1,16 @@
 //! What happens on the edge, told to the log and to hooks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use edge_cluster::ConnId;
 use edge_cluster::admission::GateRefusal;
 use edge_cluster::config::LogLevel;
 use edge_cluster::edge::{ClientInfo, CloseReason, Event, Question};
 use edge_cluster::tokio::{Answer, Handler};
+use edge_cluster::{ConnId, StreamKey};
 
 use crate::app::Configuration;
 use crate::clock;
@@ -32,8 +32,11 @@ pub(crate) struct Teller {
 struct State {
     /// The names of open connections in the log.
     cids: BTreeMap<ConnId, Arc<str>>,
+    /// Streams whose begin was told, and whose end was not.
+    streams: BTreeSet<StreamKey>,
     slow: Budget,
     turned_away: Budget,
+    upstream: Budget,
 }
 
 /// How many warnings of one kind there were in this second.
@@ -86,7 +89,7 @@ impl Teller {
     fn tell(&self, event: &Event) {
         let log = &self.log;
         match event {
-            Event::Opened { conn, peer } => {
+            Event::Opened { conn, peer } if log.enabled(LogLevel::Debug) => {
                 log.debug(&conn.to_string(), &format!("RTMP client ip={}:{}", peer.ip(), peer.port()));
             }
             Event::Identified { client } => {
@@ -96,7 +99,13 @@ impl Teller {
                     &client.client_id,
                     &format!(
                         "client identified, type={}, vhost={}, app={}, stream={}, param={}, ip={}, conn={}",
-                        client.kind, key.vhost, key.app, key.stream, client.param, client.peer, client.conn
+                        client.kind,
+                        key.vhost,
+                        key.app,
+                        key.stream,
+                        client.param,
+                        client.peer.ip().to_canonical(),
+                        client.conn
                     ),
                 );
             }
@@ -136,10 +145,21 @@ impl Teller {
                 log.info(&conn.to_string(), &format!("edge-{kind} began, url={key}"));
             }
             Event::UpstreamEnded { kind, key, reason } => {
-                log.warn(log.cid(), &format!("edge-{kind} ended, url={key}: {reason}"));
+                if self.is_within_budget(|state| &mut state.upstream, "more upstream connections ended") {
+                    log.warn(log.cid(), &format!("edge-{kind} ended, url={key}: {reason}"));
+                }
             }
-            Event::StreamBegan { key } => log.info(log.cid(), &format!("stream began, url={key}")),
-            Event::StreamEnded { key } => log.info(log.cid(), &format!("stream ended, url={key}")),
+            // Every shard with viewers tells; one line will do.
+            Event::StreamBegan { key } => {
+                if self.state().streams.insert(key.clone()) {
+                    log.info(log.cid(), &format!("stream began, url={key}"));
+                }
+            }
+            Event::StreamEnded { key } => {
+                if self.state().streams.remove(key) {
+                    log.info(log.cid(), &format!("stream ended, url={key}"));
+                }
+            }
             Event::Resynced { conn, dropped } => self.slow_viewer(*conn, *dropped),
             _ => {}
         }

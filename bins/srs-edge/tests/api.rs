@@ -151,7 +151,8 @@ fn row_23_other_sites_functions_and_passwords() {
     );
     let good = "Authorization: Basic YWRtaW46czNjcmV0\r\n";
     assert_eq!(request(http, "GET", "/api/v1/versions", good).status, 200);
-    assert_eq!(get(http, "/").status, 200, "only paths with /api/ are closed");
+    assert_eq!(get(http, "/").status, 200, "only paths with /api/ are closed,");
+    assert_eq!(get(http, "/metrics").status, 401, "and counters, on this port");
     assert_eq!(request(http, "OPTIONS", "/api/v1/clients/x", "Origin: http://a\r\n").status, 200);
 
     let from_site = request(http, "GET", "/api/v1/versions", &format!("{good}Origin: http://a\r\n"));
@@ -213,6 +214,18 @@ fn row_30_large_requests_are_refused() {
     let mut answer = String::new();
     socket.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    assert_eq!(get(http, "/api/v1/versions").status, 200);
+}
+
+#[test]
+fn row_30_who_does_not_finish_a_request_is_disconnected() {
+    let (_folder, _server, _rtmp, http) = serve("slow", "", "");
+    let mut socket = open(http);
+    socket.write_all(b"GET /api/v1/versions HTTP/1.1\r\nHost: a\r\n").unwrap();
+    // Closed after 15 s, with or without a word.
+    let mut answer = String::new();
+    let _ = socket.read_to_string(&mut answer);
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
     assert_eq!(get(http, "/api/v1/versions").status, 200);
 }
 

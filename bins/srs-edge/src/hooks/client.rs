@@ -108,3 +108,27 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn row_19_a_hook_that_never_answers_is_given_up() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", silent.local_addr().unwrap());
+        let start = tokio::time::Instant::now();
+        let failure = Client::new().post(&url, Bytes::new()).await.unwrap_err();
+        let broken = Refusal::Broken("no answer within 30 s".into());
+        assert_eq!(failure, Failure { refusal: broken, left_alone: false });
+        assert_eq!(start.elapsed().as_secs(), 30);
+    }
+
+    #[tokio::test]
+    async fn row_19_addresses_that_cannot_be_asked_say_why() {
+        for (url, reason) in [("https://127.0.0.1/", "scheme is not http"), ("no url", "invalid uri")] {
+            let failure = Client::new().post(url, Bytes::new()).await.unwrap_err();
+            assert!(failure.refusal.to_string().contains(reason), "{url}: {}", failure.refusal);
+        }
+    }
+}

@@ -179,7 +179,7 @@ fn urls(config: &EdgeConfig, action: Action, client: &ClientInfo) -> Vec<String>
 fn subject(client: &ClientInfo) -> Subject<'_> {
     Subject {
         client_id: &client.client_id,
-        ip: client.peer.ip(),
+        ip: client.peer.ip().to_canonical(),
         vhost: &client.key.vhost,
         app: &client.key.app,
         stream: &client.key.stream,

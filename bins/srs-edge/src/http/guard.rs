@@ -25,7 +25,10 @@ pub(super) struct Guarded {
 /// Answers what needs no handler, and adds the headers that every response has.
 pub(super) async fn guard(State(guarded): State<Guarded>, request: Request, next: Next) -> Response {
     let config = guarded.app.config();
-    let api = guarded.roles.api && request.uri().path().contains("/api/");
+    let path = request.uri().path();
+    // Counters are as open as the port that was made for them; on the port of the API they are part of it.
+    let counters = path == "/metrics" && !guarded.roles.metrics;
+    let api = guarded.roles.api && (path.contains("/api/") || counters);
     let open = if api || !guarded.roles.streams {
         config.http_api.crossdomain
     } else {

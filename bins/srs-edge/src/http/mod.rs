@@ -35,6 +35,8 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 const BODY_BYTES_MAX: u64 = 64 * 1024;
 /// Connections of one listener at the same time; viewers of streams count against `max_connections` too.
 const CONNECTIONS_MAX: usize = 16_384;
+/// How long a peer may take nothing of what it asked for.
+const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Wait after a failed accept: without it a lack of file descriptors would be a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -68,6 +70,10 @@ pub(crate) async fn serve(listener: Listener, app: Arc<App>) {
 async fn connection(socket: TcpStream, peer: SocketAddr, router: Router) {
     // Replies are small and wanted at once.
     let _ = socket.set_nodelay(true);
+    // The system notices a peer that is gone or reads no more; without it such a connection would stay for ever.
+    let _ = rustix::net::sockopt::set_tcp_user_timeout(&socket, STALL_TIMEOUT.as_millis() as u32);
+    // A listener of both families shows IPv4 addresses as IPv6 ones.
+    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
     let service = TowerToHyperService::new(router.layer(Extension(Peer(peer))));
     // A peer that breaks the protocol or leaves ends only its own connection.
     let _ = http1::Builder::new()

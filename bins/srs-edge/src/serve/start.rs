@@ -134,7 +134,7 @@ fn introduce(app: &App, rtmp: &[std::net::SocketAddr], http: &[http::Listener]) 
     lines.extend(http.iter().map(http::Listener::describe));
     lines.iter().for_each(|line| say(line));
     if !in_background(&config) {
-        say("in the foreground; daemon on; goes to the background, except in a container");
+        say("stays in the foreground (daemon on; is for the background, and has no effect in a container)");
     }
     for vhost in config.vhosts.iter().filter(|vhost| vhost.enabled) {
         let hooks = vhost.http_hooks.iter().flat_map(|hooks| {

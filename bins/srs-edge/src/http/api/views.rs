@@ -162,7 +162,7 @@ impl<'a> Views<'a> {
             id: &info.client_id,
             vhost: self.vhost_id(&info.key.vhost),
             stream: &info.stream_id,
-            ip: info.peer.ip().to_string(),
+            ip: info.peer.ip().to_canonical().to_string(),
             page_url: &info.page_url,
             swf_url: &info.swf_url,
             tc_url: &info.tc_url,
