@@ -145,21 +145,10 @@ impl Teller {
                 log.info(&conn.to_string(), &format!("edge-{kind} began, url={key}"));
             }
             Event::UpstreamEnded { kind, key, reason } => {
-                if self.is_within_budget(|state| &mut state.upstream, "more upstream connections ended") {
-                    log.warn(log.cid(), &format!("edge-{kind} ended, url={key}: {reason}"));
-                }
+                self.upstream_ended(&format!("edge-{kind} ended, url={key}: {reason}"));
             }
-            // Every shard with viewers tells; one line will do.
-            Event::StreamBegan { key } => {
-                if self.state().streams.insert(key.clone()) {
-                    log.info(log.cid(), &format!("stream began, url={key}"));
-                }
-            }
-            Event::StreamEnded { key } => {
-                if self.state().streams.remove(key) {
-                    log.info(log.cid(), &format!("stream ended, url={key}"));
-                }
-            }
+            Event::StreamBegan { key } => self.stream_began(key),
+            Event::StreamEnded { key } => self.stream_ended(key),
             Event::Resynced { conn, dropped } => self.slow_viewer(*conn, *dropped),
             _ => {}
         }
@@ -167,6 +156,25 @@ impl Teller {
 
     fn hook(&self, action: Action, client: &Arc<ClientInfo>) {
         self.hooks.tell(&self.configuration.get(), action, client);
+    }
+
+    /// Every shard with viewers tells that a stream began and ended; one line will do.
+    fn stream_began(&self, key: &StreamKey) {
+        if self.state().streams.insert(key.clone()) {
+            self.log.info(self.log.cid(), &format!("stream began, url={key}"));
+        }
+    }
+
+    fn stream_ended(&self, key: &StreamKey) {
+        if self.state().streams.remove(key) {
+            self.log.info(self.log.cid(), &format!("stream ended, url={key}"));
+        }
+    }
+
+    fn upstream_ended(&self, text: &str) {
+        if self.is_within_budget(|state| &mut state.upstream, "more upstream connections ended") {
+            self.log.warn(self.log.cid(), text);
+        }
     }
 
     fn slow_viewer(&self, conn: ConnId, dropped: u64) {
