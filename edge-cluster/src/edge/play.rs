@@ -57,6 +57,7 @@ impl Edge {
         self.event(Event::PlayBegan { client: Arc::clone(client) });
         self.settle(now, conn);
         self.read_on(conn);
+        self.streams.mark_ready(id);
         self.review_stream(now, id);
         Ok(())
     }
