@@ -4,7 +4,8 @@
 //!   your async program                      audio thread (its own OS thread, real-time if granted)
 //!   ──────────────────                      ───────────────────────────────────────────────────────
 //!   JamServer::command ───── orders ──────▶ JamServer machine ◀──▶ UDP sockets (IPv4, IPv6)
-//!   JamServer::next_notice ◀─ bounded queue ─┘      └──▶ worker threads when one core is not enough
+//!   JamServer::next_notice ◀─ bounded queue ─┘      ├──▶ worker threads when one core is not enough
+//!   JamServer::recorder ───── orders ─▶ recorder ◀──┘    (a thread with files, a second of ticks behind at most)
 //! ```
 //!
 //! The async runtime never touches sound: it serves the control side only, so a slow task cannot make anybody's audio
@@ -14,6 +15,7 @@ mod control;
 mod priority;
 mod recorder;
 mod socket;
+mod srv;
 mod thread;
 mod wait;
 
@@ -41,6 +43,7 @@ use crate::recorder::thread::RecorderSetup;
 use crate::server::{Command, Event, JamConfig, JamServer as Machine, ListingConfig, Stats};
 use control::Order;
 use socket::Sockets;
+use srv::Service;
 use thread::AudioThread;
 use wait::Waker;
 
@@ -415,14 +418,27 @@ async fn either<L, R>(
     .await
 }
 
-/// Looks up a directory: IPv4 only, because its messages carry nothing else (spec 6).
+/// Looks up a directory and tells the server.
 async fn resolve(host: Arc<str>, control: Control) {
-    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    let place = if has_port { host.to_string() } else { format!("{host}:{}", jam_proto::DEFAULT_PORT) };
-    let found = tokio::net::lookup_host(place).await.ok();
-    let addr = found.and_then(|mut addrs| addrs.find(SocketAddr::is_ipv4));
+    let addr = directory_address(&host).await;
     // A server that has stopped meanwhile has no use for the answer.
     let _ = control.order(Order::Resolved(host, addr));
+}
+
+/// The address of a directory: IPv4 only, because its messages carry nothing else (spec 6). A name without a port may
+/// have a record that says where the directory is (spec 10.3).
+async fn directory_address(host: &str) -> Option<SocketAddr> {
+    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let place = if has_port {
+        host.to_owned()
+    } else {
+        match srv::look_up(host).await {
+            Service::At { host, port } => format!("{host}:{port}"),
+            Service::Unknown => format!("{host}:{}", jam_proto::DEFAULT_PORT),
+            Service::Unavailable => return None,
+        }
+    };
+    tokio::net::lookup_host(place).await.ok()?.find(SocketAddr::is_ipv4)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the driver owns the clock")]
