@@ -1,5 +1,6 @@
 //! Chance from a seed.
 
+#[derive(Clone)]
 pub(crate) struct Chance(u64);
 
 impl Chance {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use edge_cluster::config::EdgeConfig;
 use edge_cluster::edge::EdgeOptions;
+use rtmp_core::message::PauseState;
 use rtmp_core::sim::LinkConfig;
 
 use crate::{World, ms, secs};
@@ -38,6 +39,22 @@ struct Story {
     publishers: Vec<(usize, usize, &'static str)>,
     viewers: Vec<(usize, &'static str)>,
     sources: u8,
+}
+
+/// A configuration of the edge: its `play` block may change at any time.
+fn settings(world: &mut World) -> EdgeConfig {
+    let mut one_of = |choices: &[&'static str]| choices[world.chance.below(choices.len() as u64) as usize];
+    let play = format!(
+        "{} {} {} queue_length {};",
+        one_of(&["gop_cache on;", "gop_cache on;", "gop_cache off;"]),
+        one_of(&["", "mw_latency 0;", "mw_latency 100;", "mw_msgs 2;"]),
+        one_of(&["", "", "", "send_min_interval 2;"]),
+        one_of(&["10", "5"]),
+    );
+    let latency = one_of(&["min_latency on;", ""]);
+    let size = one_of(&["", "chunk_size 4096;", "chunk_size 128;"]);
+    let vhost = format!("{latency} {size} play {{ {play} }} extension {{ pull_wait_limit 0; }}");
+    EdgeConfig::builder().origin("a").origin("b").vhost(&vhost).build().expect("a configuration")
 }
 
 const STREAMS: [&str; 2] = ["one", "two"];
@@ -103,11 +120,14 @@ impl Story {
 
     fn something_happens(&mut self) {
         let now = self.world.now;
-        match self.world.chance.below(12) {
+        match self.world.chance.below(15) {
             0..=4 => {
                 let stream = STREAMS[self.world.chance.below(2) as usize];
                 let viewer = self.world.view(self.edge, stream);
-                self.world.clients[viewer].judge_mut().may_repeat = !self.at_edge;
+                let judge = self.world.clients[viewer].judge_mut();
+                judge.may_repeat = !self.at_edge;
+                // Without a GOP cache it may begin anywhere.
+                judge.any_start = true;
                 self.viewers.push((viewer, stream));
             }
             5 | 6 => {
@@ -147,8 +167,26 @@ impl Story {
                 self.world.run(ms(300));
                 self.publish(node, stream);
             }
+            11 => {
+                let config = settings(&mut self.world);
+                self.world.reload(self.edge, config);
+            }
+            12 => {
+                if let Some(viewer) = self.some_viewer() {
+                    self.pause(viewer, PauseState::Paused);
+                    self.world.run(ms(self.world.chance.clone().below(3000)));
+                    self.pause(viewer, PauseState::Playing);
+                }
+            }
             _ => {}
         }
+    }
+
+    /// A viewer that does not play (yet, or any more) cannot pause.
+    fn pause(&mut self, viewer: usize, state: PauseState) {
+        let now = self.world.now;
+        let _ = self.world.clients[viewer].connection.pause(now, state, 0);
+        self.world.clients[viewer].judge_mut().has_paused = true;
     }
 
     fn some_viewer(&mut self) -> Option<usize> {
