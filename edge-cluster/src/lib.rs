@@ -7,7 +7,7 @@
 //!                                                             └──▶ upstream::Push ─▶ origin
 //! ```
 //!
-//! Everything but [`tokio`](crate::tokio) is a machine without I/O: you bring bytes, connections and the time, you get
+//! Everything but the module `tokio` is a machine without I/O: you bring bytes, connections and the time, you get
 //! bytes, wishes and events. No part opens a socket or a file, starts a thread, reads a clock or the environment, or
 //! draws random numbers of its own.
 //!
