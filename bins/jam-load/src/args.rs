@@ -114,6 +114,30 @@ pub(crate) struct Args {
     #[arg(long, value_name = "COMMAND")]
     pub(crate) spawn: Option<String>,
 
+    /// Attacks the server while the musicians play, one attack after the other, and prints one line of JSON for each:
+    /// what was sent, what came back, what the musicians noticed, the server's memory. Fails if a promise breaks. The
+    /// server needs room for one more than the musicians, and an IPv4 address on loopback: forged addresses are
+    /// 127.64.0.0 and up.
+    #[arg(long, conflicts_with = "reference")]
+    pub(crate) hostile: bool,
+
+    /// How long each attack lasts.
+    #[arg(long, default_value_t = 5.0, value_parser = seconds, requires = "hostile")]
+    pub(crate) attack_seconds: f64,
+
+    /// Datagrams per second of an attack, 200,000 at most.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=200_000), requires = "hostile")]
+    pub(crate) attack_rate: u32,
+
+    /// Runs only the attacks with these names.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', requires = "hostile")]
+    pub(crate) attacks: Vec<String>,
+
+    /// Fails if any stranger gets one byte more than it sent; without it, beyond the loan that servers grant by
+    /// default to fill connect dialogs.
+    #[arg(long, requires = "hostile")]
+    pub(crate) strict: bool,
+
     /// Measures, before and after the run, what decoding and encoding one block costs with the settings of shipped
     /// programs, and reports the server's cost per musician as a multiple of it.
     #[arg(long)]

@@ -11,6 +11,7 @@
 mod args;
 mod clock;
 mod histogram;
+mod hostile;
 mod impair;
 mod musician;
 mod priority;
@@ -30,6 +31,16 @@ use clap::Parser as _;
 /// Exit codes: 0 measured and within limits, 1 failed or beyond a limit, 2 wrong options.
 fn main() -> ExitCode {
     let args = args::Args::parse();
+    if args.hostile {
+        return match hostile::run(&args) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(error) => {
+                eprintln!("jam-load: {}: {error}", args.server);
+                ExitCode::FAILURE
+            }
+        };
+    }
     let measured = match run::run(&args) {
         Ok(measured) => measured,
         Err(error) => {

@@ -43,7 +43,11 @@ pub(crate) struct Musician {
     /// Number and time of the ping under way.
     ping: Option<(u32, Nanos)>,
     pings: u32,
+    /// Pings sent since counting began.
+    pub(crate) pings_counted: u64,
     pub(crate) ping_times: Histogram,
+    /// Chat lines received since counting began.
+    pub(crate) chat_lines: u64,
     is_refused: bool,
 }
 
@@ -69,7 +73,9 @@ impl Musician {
             writer: FrameWriter::new(),
             ping: None,
             pings: 0,
+            pings_counted: 0,
             ping_times: Histogram::default(),
+            chat_lines: 0,
             is_refused: false,
         }
     }
@@ -121,6 +127,7 @@ impl Musician {
     /// A ping to be sent at once.
     pub(crate) fn ping(&mut self, now: Nanos) -> Bytes {
         self.pings += 1;
+        self.pings_counted += 1;
         self.ping = Some((self.pings, now));
         Connectionless::Ping { time_ms: self.pings }.frame(&mut self.writer)
     }
@@ -138,6 +145,7 @@ impl Musician {
                     self.everybody = list.iter().map(|entry| entry.channel).collect();
                 }
                 ClientOutput::Event(ClientEvent::ServerFull) => self.is_refused = true,
+                ClientOutput::Event(ClientEvent::Chat(_)) => self.chat_lines += 1,
                 _ => {}
             }
         }
@@ -187,6 +195,8 @@ impl Musician {
     pub(crate) fn restart_counting(&mut self) {
         self.stream.restart_counting(self.client.stats().audio_of_wrong_size);
         self.ping_times = Histogram::default();
+        self.pings_counted = 0;
+        self.chat_lines = 0;
     }
 
     /// What was counted since then.

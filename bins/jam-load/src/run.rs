@@ -62,7 +62,7 @@ pub(crate) struct Measured {
 
 /// Does what the arguments ask.
 pub(crate) fn run(args: &Args) -> io::Result<Measured> {
-    let address = args.server.to_socket_addrs()?.next().ok_or_else(|| io::Error::other("no address"))?;
+    let address = resolve(args)?;
     let props = args.props();
     let mut server = args.spawn.as_deref().map(Server::spawn).transpose()?;
     wait_for_answer(address, server.as_mut())?;
@@ -79,8 +79,13 @@ pub(crate) fn run(args: &Args) -> io::Result<Measured> {
     Ok(measured)
 }
 
+/// The address that the server's name stands for.
+pub(crate) fn resolve(args: &Args) -> io::Result<SocketAddr> {
+    args.server.to_socket_addrs()?.next().ok_or_else(|| io::Error::other("no address"))
+}
+
 /// Pings until the server answers.
-fn wait_for_answer(address: SocketAddr, mut server: Option<&mut Server>) -> io::Result<()> {
+pub(crate) fn wait_for_answer(address: SocketAddr, mut server: Option<&mut Server>) -> io::Result<()> {
     let any: SocketAddr = if address.is_ipv4() { ([0; 4], 0).into() } else { ([0u16; 8], 0).into() };
     let socket = UdpSocket::bind(any)?;
     socket.connect(address)?;
@@ -103,12 +108,12 @@ fn wait_for_answer(address: SocketAddr, mut server: Option<&mut Server>) -> io::
 }
 
 #[expect(clippy::disallowed_methods, reason = "this program owns its clock")]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
 /// All musicians and the schedule they play to.
-struct Band {
+pub(crate) struct Band {
     props: AudioProps,
     address: SocketAddr,
     own_addresses: bool,
@@ -130,7 +135,7 @@ struct Band {
 }
 
 impl Band {
-    fn new(args: &Args, props: AudioProps, address: SocketAddr) -> io::Result<Self> {
+    pub(crate) fn new(args: &Args, props: AudioProps, address: SocketAddr) -> io::Result<Self> {
         let number = usize::from(args.number);
         // Loud enough to be music, quiet enough that all together do not clip.
         let tone_peak = 0.3 / (number as f64).sqrt();
@@ -178,7 +183,8 @@ impl Band {
         })
     }
 
-    fn play(mut self, args: &Args, pid: Option<u32>) -> io::Result<Measured> {
+    /// Everybody joins and sets the faders. Returns how many are ready to be measured.
+    pub(crate) fn join(&mut self, args: &Args) -> io::Result<usize> {
         let number = self.musicians.len();
         let joining = Duration::from_secs_f64(number as f64 / args.join_rate);
         let joined_by = self.begin.plus(joining + Duration::from_secs_f64(args.join_patience));
@@ -193,12 +199,26 @@ impl Band {
         let joined = self.musicians.iter().filter(|m| m.is_ready()).count();
         self.set_faders(args)?;
         self.play_for(args.settle)?;
+        Ok(joined)
+    }
 
+    pub(crate) fn restart_counting(&mut self) {
         for musician in &mut self.musicians {
             musician.restart_counting();
         }
         self.sweeps.clear();
         self.own_delay = Histogram::default();
+    }
+
+    /// What was counted since then, by each musician.
+    pub(crate) fn counted(&mut self) -> impl Iterator<Item = (StreamStats, &Musician)> {
+        self.musicians.iter_mut().map(|musician| (musician.finish(), &*musician))
+    }
+
+    fn play(mut self, args: &Args, pid: Option<u32>) -> io::Result<Measured> {
+        let joined = self.join(args)?;
+        let number = self.musicians.len();
+        self.restart_counting();
         let (sent, dropped) = (self.sent, self.network.dropped);
         let yardstick =
             args.reference.then(|| Yardstick::start(self.props, number, args.realtime)).transpose()?;
@@ -265,8 +285,12 @@ impl Band {
 
     fn play_for(&mut self, seconds: f64) -> io::Result<()> {
         let end = Nanos::now().plus(Duration::from_secs_f64(seconds));
+        self.play_while(|| Nanos::now() < end)
+    }
+
+    pub(crate) fn play_while(&mut self, mut more: impl FnMut() -> bool) -> io::Result<()> {
         let mut ping_at = Nanos::now();
-        while Nanos::now() < end {
+        while more() {
             if Nanos::now() >= ping_at {
                 // Twice a second, as clients do.
                 ping_at = ping_at.plus(Duration::from_millis(500));
@@ -334,7 +358,7 @@ impl Band {
     }
 
     /// Everybody says goodbye, and once more a little later, as clients do.
-    fn leave(&mut self) -> io::Result<()> {
+    pub(crate) fn leave(&mut self) -> io::Result<()> {
         for musician in &mut self.musicians {
             musician.leave(now());
         }
