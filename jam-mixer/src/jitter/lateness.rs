@@ -1,4 +1,5 @@
 //! How late blocks arrive: a sliding histogram, and the two questions the buffer asks it.
+#![expect(clippy::indexing_slicing, reason = "every level is clamped to the LEVELS that the arrays have")]
 
 /// Distinct lateness levels remembered. The level in use sits near the middle, so a rise and a fall by the largest
 /// buffer size (20) both stay inside.

@@ -1,4 +1,5 @@
 //! The slots of a jitter buffer: coded blocks by sequence number, and which numbers have been received.
+#![expect(clippy::indexing_slicing, reason = "slots are numbers modulo the length of the array")]
 
 /// Blocks a buffer can hold: the largest size (20) and one whole datagram (4) that arrives early.
 pub(super) const SLOTS: usize = 24;

@@ -9,7 +9,7 @@
 //!   more; `decode` reads
 //!   `len` bytes and writes `frame_size * channels` samples. Neither keeps a pointer or allocates.
 //! - The library has no other global state, so coders on different threads do not meet.
-
+#![expect(clippy::indexing_slicing, reason = "one place for each of the two block lengths")]
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_uchar};
