@@ -91,6 +91,13 @@ const OPTIONS: &[OptionDef] = &[
         ..BLANK
     },
     OptionDef {
+        key: "strictreplies",
+        group: NETWORK,
+        help: "Sends nobody who has not joined more bytes than came from there; connect dialogs then show the version \
+               of this server late and its musicians much later. Lists of a directory have limits of their own.",
+        ..BLANK
+    },
+    OptionDef {
         key: "numchannels",
         short: Some('u'),
         kind: Kind::Number { name: "N", min: 1, max: 150, words: &[] },

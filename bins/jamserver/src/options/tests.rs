@@ -71,6 +71,7 @@ fn the_command_line_reads_as_users_know_it() {
         ("-R takes --norecord", "recording", "takes"),
         ("--jsonrpcport 22222", "jsonrpcport", "22222"),
         ("-4", "jsonrpcbindip", "127.0.0.1"),
+        ("--strictreplies", "strictreplies", "true"),
         ("--serverbindip 127.0.0.1", "serverbindip4", "127.0.0.1"),
         ("--serverbindip4 127.0.0.1", "serverbindip4", "127.0.0.1"),
         ("--serverbindip6 ::1", "serverbindip6", "::1"),

@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use jam_mixer::JamConfig;
 use jam_mixer::server::ListingConfig;
 use jam_mixer::tokio::{Listen, Realtime, Threads};
+use jam_proto::ServerLimits;
 use jam_proto::directory::{DirectoryLimits, ListFilter};
-use jam_proto::guard::IpNetwork;
+use jam_proto::guard::{IpNetwork, ReplyPolicy};
 use jam_proto::message::ServerFeatures;
 
 use crate::options::{OptionError, Values};
@@ -78,6 +79,11 @@ impl Settings {
             .disconnect_on_quit(values.flag("discononquit"))
             .listing(listing(values, directory.as_ref())?)
             .protocol(|p| p.allow(allow).deny(deny));
+        if values.flag("strictreplies") {
+            let mut limits = ServerLimits::default();
+            limits.guard.replies = ReplyPolicy::Strict;
+            builder = builder.protocol(|p| p.limits(limits));
+        }
         let log_file = values.text("log").map(PathBuf::from);
         for (feature, on) in [
             (ServerFeatures::MULTITHREADING, threads != Threads::AtMost(NonZeroUsize::MIN)),

@@ -76,6 +76,13 @@ fn options_reach_the_configuration() {
 }
 
 #[test]
+fn strangers_are_lent_nothing_if_the_owner_says_so() {
+    let replies = |args: &[&str]| settings(args).config.protocol.limits().guard.replies;
+    assert_eq!(replies(&["--strictreplies"]), ReplyPolicy::Strict);
+    assert_eq!(replies(&[]), ReplyPolicy::default());
+}
+
+#[test]
 fn a_welcome_message_may_be_a_file() {
     let path = std::env::temp_dir().join(format!("jamserver-welcome-{}.html", std::process::id()));
     std::fs::write(&path, "<b>Hi</b>\n").unwrap();
