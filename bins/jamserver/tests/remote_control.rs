@@ -38,8 +38,11 @@ impl Remote {
     /// The next line; empty when the server has hung up.
     fn line(&mut self) -> String {
         let mut line = String::new();
-        self.stream.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
+        match self.stream.read_line(&mut line) {
+            // What was sent to a connection that had ended already.
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => String::new(),
+            read => read.map(|_| line.trim_end().to_owned()).unwrap(),
+        }
     }
 
     fn ask(&mut self, line: &str) -> String {
@@ -171,6 +174,30 @@ fn strangers_and_broken_lines_are_answered_as_shipped_servers_do() {
         remote.send(&line);
         assert_eq!(remote.line(), wanted);
     }
+    room.close();
+}
+
+#[test]
+fn guesses_take_time_and_connections_are_counted() {
+    let mut room = Room::open("bounds", &[]);
+    let mut crowd: Vec<Remote> = (0..16).map(|_| Remote::connect(room.rpc)).collect();
+    for remote in &mut crowd {
+        assert!(remote.ask("").contains("Blank line"));
+    }
+    assert_eq!(Remote::connect(room.rpc).line(), "", "there is no room for a seventeenth");
+    room.server.wait_for_line("no room for a connection from 127.0.0.1");
+    let start = std::time::Instant::now();
+    let answer = crowd[0].call("jamulus/apiAuth", json!({ "secret": "0123456789abcdeX" }));
+    assert_eq!(answer["error"]["code"], 400);
+    assert!(start.elapsed() >= std::time::Duration::from_secs(1));
+    // Who leaves makes room; the server needs a moment to notice.
+    crowd.clear();
+    let welcome = (0..1000).any(|_| {
+        let mut remote = Remote::connect(room.rpc);
+        remote.send("");
+        !remote.line().is_empty()
+    });
+    assert!(welcome);
     room.close();
 }
 

@@ -241,6 +241,33 @@ fn a_registering_server_asks_for_the_address_and_registers_there() {
 }
 
 #[test]
+fn a_server_changes_its_directory_and_ignores_late_answers_about_the_old_one() {
+    let at = |host: &str| ListingConfig::Register {
+        directory: host.into(),
+        port: 22_124,
+        internal_address: Some([10, 0, 0, 5].into()),
+    };
+    let mut room = Room::new(JamConfig::builder().listing(at("old.example")).build().unwrap(), 0);
+    room.server_out();
+    room.jam.command(room.now, Command::List(at("new.example"))).unwrap();
+    room.server_out();
+    assert!(room.events.contains(&Event::ResolveDirectory { host: "new.example".into() }));
+    let [old, new] = [8, 9].map(|last| SocketAddr::from(([203, 0, 113, last], 22_124)));
+    room.jam.directory_resolved(room.now, "old.example", Some(old));
+    assert!(room.jam.poll_output().is_none());
+    room.jam.directory_resolved(room.now, "new.example", Some(new));
+    let Some(Output::Transmit(registration)) = room.jam.poll_output() else { panic!("no registration") };
+    assert_eq!(registration.dst, new);
+    room.jam.command(room.now, Command::List(ListingConfig::Private)).unwrap();
+    let goodbye = std::iter::from_fn(|| match room.jam.poll_output()? {
+        Output::Transmit(t) => Some((t.dst, Frame::parse(&t.payload).map(|frame| frame.id))),
+        _ => Some((old, None)),
+    });
+    assert!(goodbye.collect::<Vec<_>>().contains(&(new, Some(1005))), "it leaves the list");
+    assert!(room.jam.protocol().registrar().is_none_or(|registrar| registrar.poll_timeout().is_none()));
+}
+
+#[test]
 fn a_directory_takes_registrations_beside_musicians() {
     let listing = ListingConfig::Directory {
         public_address: None,
