@@ -166,6 +166,36 @@ async fn what_one_publishes_others_see_on_every_shard_and_over_http() {
 }
 
 #[tokio::test]
+async fn a_long_gop_reaches_the_viewers_of_all_shards_whole() {
+    let edge = Running::plain(4, "min_latency on;").await;
+    let mut publisher = Client::publish(edge.addr).await;
+    publisher.send(MediaKind::Video, 0, HEADER).await;
+    publisher.send(MediaKind::Video, 0, KEY).await;
+    let mut watcher = Client::play(edge.addr).await;
+    watcher.until(|event| matches!(event, ClientEvent::Media(media) if media.payload == KEY)).await;
+    // More messages between two shards than are taken in one go; each is seen before the next, so none are joined.
+    for number in 1..=200_u8 {
+        publisher.send(MediaKind::Video, u32::from(number) * 10, &[0x27, 1, 0, 0, 0, number]).await;
+        let is_it = |event: &ClientEvent| matches!(event, ClientEvent::Media(media) if media.payload.ends_with(&[number]));
+        watcher.until(is_it).await;
+    }
+    let mut viewers = Vec::new();
+    for _ in 0..8 {
+        viewers.push(Client::play(edge.addr).await);
+    }
+    for viewer in &mut viewers {
+        let is_key = |event: &ClientEvent| matches!(event, ClientEvent::Media(media) if media.payload == KEY);
+        viewer.until(is_key).await;
+        for number in 1..=200_u8 {
+            let picture = viewer.until(|event| matches!(event, ClientEvent::Media(_))).await;
+            let ClientEvent::Media(media) = picture else { panic!("media") };
+            assert_eq!(media.payload.last(), Some(&number), "one after the other");
+        }
+    }
+    edge.stop().await;
+}
+
+#[tokio::test]
 async fn limits_turn_connections_away_and_a_kick_makes_room() {
     let config = EdgeConfig::builder().root("max_connections 2;").build().expect("a configuration");
     let edge = Running::start(Edge::bind("127.0.0.1:0", config)).await;

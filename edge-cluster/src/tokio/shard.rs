@@ -102,10 +102,13 @@ async fn run(setup: ShardSetup, mut inbox: mpsc::UnboundedReceiver<Order>) {
             }
             order = inbox.recv() => {
                 let mut next = order;
-                for _ in 0..ORDERS_MAX {
+                for left in (0..ORDERS_MAX).rev() {
                     match next {
                         None | Some(Order::Stop) => return,
                         Some(order) => shard.obey(order),
+                    }
+                    if left == 0 {
+                        break;
                     }
                     match inbox.try_recv() {
                         Ok(order) => next = Some(order),
