@@ -63,13 +63,18 @@ fn row_25_usr1_opens_the_log_again_and_a_lost_folder_stops_nothing() {
 #[test]
 fn row_25_quit_waits_for_clients_and_a_second_one_does_not() {
     let port = free_port();
-    let folder = Folder::new("quit").file("a.conf", &config(port, ""));
-    for patient in [true, false] {
+    let folder = Folder::new("quit");
+    for (patient, signal) in
+        [(true, Signal::SIGQUIT), (true, Signal::SIGTERM), (false, Signal::SIGQUIT), (false, Signal::SIGTERM)]
+    {
+        // TERM does so only where the configuration wants it.
+        let more = if signal == Signal::SIGTERM { "force_grace_quit on;" } else { "" };
+        folder.write("a.conf", &config(port, more));
         let server = Server::start(&folder);
         let url = format!("rtmp://127.0.0.1:{port}/live");
         let publisher = Client::publish(port, &url, "show");
         publisher.wait_until_published();
-        server.signal(Signal::SIGQUIT);
+        server.signal(signal);
         wait_until("listeners are closed", || {
             std::net::TcpStream::connect(("127.0.0.1", port)).is_err().then_some(())
         });
@@ -78,7 +83,7 @@ fn row_25_quit_waits_for_clients_and_a_second_one_does_not() {
             drop(publisher);
             assert_eq!(server.wait().code(), Some(0));
         } else {
-            assert_eq!(server.stop(Signal::SIGQUIT).code(), Some(0));
+            assert_eq!(server.stop(signal).code(), Some(0));
             publisher.wait_until_closed();
             assert!(folder.read("objs/a.log").contains("cut short"));
         }

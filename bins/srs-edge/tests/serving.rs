@@ -134,6 +134,20 @@ fn row_22_a_watched_configuration_reloads_by_itself() {
 }
 
 #[test]
+fn the_working_folder_does_not_change_what_paths_of_the_configuration_mean() {
+    let rtmp = free_port();
+    let text = config(rtmp, "work_dir ./work; include parts/b.conf;", "");
+    let folder = Folder::new("work-dir").file("a.conf", &text).file("parts/b.conf", "pithy_print_ms 1000;");
+    std::fs::create_dir(folder.0.join("work")).unwrap();
+    let server = Server::start(&folder);
+    assert_eq!(folder.read("work/a.pid"), server.child.id().to_string());
+    folder.write("parts/b.conf", "pithy_print_ms 2000;");
+    server.signal(Signal::SIGHUP);
+    wait_until("it is reloaded", || folder.read("work/a.log").contains("1000 -> 2000").then_some(()));
+    assert_eq!(server.stop(Signal::SIGTERM).code(), Some(0));
+}
+
+#[test]
 fn lines_with_statistics_are_written() {
     let rtmp = free_port();
     let folder = Folder::new("pithy").file("a.conf", &config(rtmp, "pithy_print_ms 100;", ""));
