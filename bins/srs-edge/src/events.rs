@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use edge_cluster::admission::GateRefusal;
 use edge_cluster::config::LogLevel;
-use edge_cluster::edge::{ClientInfo, CloseReason, Event, Question};
+use edge_cluster::edge::{ClientInfo, ClientKind, CloseReason, Event, Question};
 use edge_cluster::tokio::{Answer, Handler};
 use edge_cluster::{ConnId, StreamKey};
 
@@ -133,7 +133,8 @@ impl Teller {
                     _ => log.info(&cid, &text),
                 }
                 self.state().cids.remove(conn);
-                if let Some(client) = client {
+                // Viewers over HTTP do not connect in the sense of RTMP: on_play and on_stop are all that hooks hear.
+                if let Some(client) = client.as_ref().filter(|client| client.kind != ClientKind::FlvPlay) {
                     self.hook(Action::Close { sent_bytes, received_bytes }, client);
                 }
             }

@@ -80,7 +80,10 @@ fn row_24_http_flv_on_an_edge_pulls_like_a_player() {
     let publisher = Client::publish(origin, &format!("rtmp://127.0.0.1:{origin}/live"), "show");
     publisher.wait_until_published();
     let web = HookServer::start(|_| (200, "0".into()));
-    let hooks = format!("http_hooks {{ enabled on; on_play {0}; on_stop {0}; }}", web.url("/x"));
+    let hooks = format!(
+        "http_hooks {{ enabled on; on_connect {0}; on_play {0}; on_stop {0}; on_close {0}; }}",
+        web.url("/x")
+    );
     let vhost = format!("cluster {{ mode remote; origin 127.0.0.1:{origin}; }} {hooks}");
     let (_folder, _server, _, http) = serve("flv", "", &vhost);
 
@@ -103,6 +106,8 @@ fn row_24_http_flv_on_an_edge_pulls_like_a_player() {
 
     drop(viewer);
     assert_eq!(web.next().json()["action"], "on_stop");
+    let _second = Viewer::open(http, "/live/show.flv", "127.0.0.1");
+    assert_eq!(web.next().json()["action"], "on_play", "there is no on_connect and no on_close over HTTP");
 }
 
 #[test]
