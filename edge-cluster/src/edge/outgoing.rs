@@ -89,8 +89,13 @@ impl Edge {
                     let bytes = Bytes::Private(wire.private());
                     return Some(EdgeOutgoing { bytes, counters: [Some(&mut meter.sent), Some(all), None] });
                 };
-                if let Wire::Flv(body) = wire {
-                    begin_flv(body, conn, stream);
+                let is_held = match wire {
+                    Wire::Flv(body) => !begin_flv(body, conn, stream),
+                    Wire::Rtmp(_) => false,
+                };
+                if is_held {
+                    let counters = [Some(&mut meter.sent), Some(all), None];
+                    return Some(EdgeOutgoing { bytes: Bytes::Private(wire.private()), counters });
                 }
                 stream.hub.prepare(now, conn, wire);
                 let private = wire.private();
@@ -134,16 +139,17 @@ impl Edge {
     }
 }
 
-/// Puts the file header in front of a body, once it is known what the stream consists of (spec 12).
-fn begin_flv(body: &mut FlvBody, conn: ConnId, stream: &mut Stream) {
+/// Puts the file header in front of a body, once it is known what the stream consists of (spec 12). Says whether it is
+/// there: until then nothing is sent, not even metadata, which does not tell.
+fn begin_flv(body: &mut FlvBody, conn: ConnId, stream: &mut Stream) -> bool {
     if body.has_header {
-        return;
+        return true;
     }
-    let Some(content) = stream.hub.content() else { return };
+    let Some(content) = stream.hub.content() else { return false };
     body.has_header = true;
     let Some(remux) = stream.vhost.http_remux.as_ref() else {
         body.private.extend_from_slice(&flv::header(content));
-        return;
+        return true;
     };
     let guessed = |is_there: bool| is_there || !remux.guess_has_av;
     let audio = remux.has_audio && guessed(content != Content::Video);
@@ -160,4 +166,5 @@ fn begin_flv(body: &mut FlvBody, conn: ConnId, stream: &mut Stream) {
             stream.hub.receive(conn, kind, false);
         }
     }
+    true
 }

@@ -213,7 +213,17 @@ impl Edge {
     /// Something happened to the stream on this shard.
     pub(super) fn apply(&mut self, now: Instant, id: StreamId, update: &Update) {
         let Some(stream) = self.streams.get_mut(id) else { return };
+        let was_known = stream.hub.content().is_some();
         stream.hub.apply(now, update);
+        if !was_known && stream.hub.content().is_some() {
+            // Viewers over HTTP were held back until now.
+            let is_flv = |conn: &&ConnId| match self.conns.get(*conn) {
+                Some(Conn::Session(session)) => matches!(session.wire, super::session::Wire::Flv(_)),
+                _ => false,
+            };
+            let held = stream.viewers.iter().filter(is_flv);
+            self.outputs.extend(held.map(|conn| Output::Write { conn: *conn }));
+        }
         match update {
             Update::Begin { chunk_size, .. } => {
                 let (key, changed) = (stream.key.clone(), stream.chunk_size != *chunk_size);
