@@ -127,6 +127,15 @@ fn row_24_the_response_ends_with_the_stream_and_refusals_have_a_status() {
 }
 
 #[test]
+fn row_24_a_viewer_that_comes_first_gets_the_file_header_first() {
+    let (_folder, _server, rtmp, http) = serve("flv-early", "", "min_latency on;");
+    let mut viewer = Viewer::open(http, "/live/show.flv", "127.0.0.1");
+    let _publisher = Client::publish(rtmp, &format!("rtmp://127.0.0.1:{rtmp}/live"), "show");
+    let kinds: Vec<MediaKind> = std::iter::from_fn(|| viewer.next()).map(|tag| tag.kind).take(3).collect();
+    assert_eq!(kinds, [MediaKind::Data, MediaKind::Video, MediaKind::Video]);
+}
+
+#[test]
 fn row_24_the_host_header_and_the_query_choose_the_vhost() {
     let other = "vhost other.example.com { http_remux { enabled on; mount [vhost]/[app]/[stream].flv; } }";
     let (_folder, _server, rtmp, http) = serve("flv-vhost", other, "");

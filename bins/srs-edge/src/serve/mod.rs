@@ -83,9 +83,10 @@ async fn main_loop(
                     false
                 }
                 Caught::Ignored => false,
-                Caught::Interrupt => return Stop::Fast,
-                Caught::Terminate if !app.config().stop.force_grace_quit => return Stop::Fast,
-                Caught::Terminate | Caught::Quit => return Stop::Graceful,
+                Caught::Quit | Caught::Terminate | Caught::Interrupt => {
+                    app.log.info(app.log.cid(), &format!("signal: {caught:?}"));
+                    return stop::wanted(caught, &app.config());
+                }
             },
             Some(()) = asked.recv() => true,
             _ = look.tick(), if app.config().auto_reload => watch.look(crate::clock::now()),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use edge_cluster::config::EdgeConfig;
+
 use crate::app::App;
 use crate::hooks::Hooks;
 use crate::signals::{Caught, Signals};
@@ -18,6 +20,15 @@ pub(super) enum Stop {
     Fast,
     /// When clients have left.
     Graceful,
+}
+
+/// How a signal wants the server to stop.
+pub(super) fn wanted(signal: Caught, config: &EdgeConfig) -> Stop {
+    match signal {
+        Caught::Quit => Stop::Graceful,
+        Caught::Terminate if config.stop.force_grace_quit => Stop::Graceful,
+        _ => Stop::Fast,
+    }
 }
 
 /// Begins a graceful stop. The edge ends it when the last client has left or its limit is reached; this only returns when

@@ -14,6 +14,9 @@ use rtmp_core::{
 
 use super::{PATIENCE, open};
 
+/// `@setDataFrame onMetaData` with an empty list.
+const METADATA: &[u8] = b"\x02\x00\x0d@setDataFrame\x02\x00\x0aonMetaData\x08\0\0\0\0\0\0\x09";
+
 /// A client that runs until it is dropped.
 pub(crate) struct Client {
     events: Receiver<ClientEvent>,
@@ -121,20 +124,25 @@ fn run(
         while client.handle_input(Instant::now(), &mut input)? != Progress::NeedBytes {}
         while let Some(event) = client.poll_event() {
             if event == ClientEvent::PublishAccepted {
-                client.send_media(&video(0, &[0x17, 0, 0, 0, 0, 1, 0x42, 0xc0, 0x1e, 0xff, 0xe0, 0]))?;
+                // What encoders say first, in a write of its own.
+                client.send_media(&Media { kind: MediaKind::Data, ..media(0, METADATA) })?;
                 pictures = Some(0);
             }
             events.send(event)?;
         }
+        socket.write_all(&client.outgoing().split())?;
         if let Some(number) = &mut pictures {
+            if *number == 0 {
+                client.send_media(&media(0, &[0x17, 0, 0, 0, 0, 1, 0x42, 0xc0, 0x1e, 0xff, 0xe0, 0]))?;
+            }
             let first = if number.is_multiple_of(10) { 0x17 } else { 0x27 };
-            client.send_media(&video(*number * 40, &[first, 1, 0, 0, 0, 0, 0, 0, 1, 9]))?;
+            client.send_media(&media(*number * 40, &[first, 1, 0, 0, 0, 0, 0, 0, 1, 9]))?;
             *number += 1;
         }
     }
 }
 
-fn video(millis: u32, payload: &[u8]) -> Media {
+fn media(millis: u32, payload: &[u8]) -> Media {
     let payload = Bytes::copy_from_slice(payload);
     Media { kind: MediaKind::Video, timestamp: Timestamp::from_millis(millis), payload }
 }
