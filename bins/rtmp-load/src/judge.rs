@@ -127,6 +127,8 @@ pub(crate) struct Judge {
     playout: Playout,
     pub(crate) given: Given,
     pub(crate) faults: Faults,
+    /// The first fault in words.
+    pub(crate) example: Option<String>,
 }
 
 impl Judge {
@@ -146,11 +148,32 @@ impl Judge {
             playout: Playout::new(buffer),
             given: Given::default(),
             faults: Faults::default(),
+            example: None,
         }
     }
 
     /// Looks at one message that arrived at `now`; `None` when it is no frame.
     pub(crate) fn take(&mut self, media: &Media, now: Nanos) -> Option<Seen> {
+        let (before, frames) = (self.faults, self.given.frames);
+        let waited_for = [self.video.next, self.audio.next];
+        let seen = self.judge(media, now);
+        if self.faults != before && self.example.is_none() {
+            let changed =
+                self.faults.list().into_iter().zip(before.list()).filter(|(now, before)| now != before);
+            let names: Vec<_> = changed.map(|((name, _), _)| name).collect();
+            let [picture, sound] = waited_for.map(Option::unwrap_or_default);
+            let sequence = seen.and_then(|seen| seen.stamp).map(|stamp| stamp.sequence);
+            self.example = Some(format!(
+                "{}: {:?} {sequence:?} at {}, when picture {picture} and sound {sound} were next, after {frames} frames",
+                names.join(", "),
+                media.kind,
+                media.timestamp,
+            ));
+        }
+        seen
+    }
+
+    fn judge(&mut self, media: &Media, now: Nanos) -> Option<Seen> {
         let role = media.role();
         let is_video = media.kind == MediaKind::Video;
         if media.kind == MediaKind::Data {

@@ -31,6 +31,7 @@ pub(crate) fn report(args: &Args, m: &Measured) -> Value {
         "delay_ms": percentiles(&tally.delay),
         "stalls": { "count": tally.given.stalls, "seconds": round(tally.given.stalled.0 as f64 / 1e9, 3) },
         "faults": faults,
+        "fault_examples": tally.examples,
         "resyncs": { "count": tally.given.resyncs, "frames_skipped": tally.given.skipped },
         "restarts": tally.given.restarts,
         "frames": tally.given.frames,

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use crate::histogram::Histogram;
 use crate::judge::{Faults, Given};
 
+/// Faults told in words.
+pub(crate) const EXAMPLES_MAX: usize = 8;
+
 /// Sums over viewers; threads' tallies are merged at the end.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
@@ -30,6 +33,8 @@ pub(crate) struct Tally {
     pub(crate) ended: u64,
     pub(crate) bytes: u64,
     pub(crate) faults: Faults,
+    /// The first faults of the first viewers that had any.
+    pub(crate) examples: Vec<String>,
     pub(crate) given: Given,
     /// What of `given` and `lost` concerns the viewers that stop reading or read slowly.
     pub(crate) slow: Slow,
@@ -63,6 +68,8 @@ impl Tally {
         self.ended += other.ended;
         self.bytes += other.bytes;
         self.faults.add(&other.faults);
+        self.examples.extend(other.examples);
+        self.examples.truncate(EXAMPLES_MAX);
         self.given.add(&other.given);
         self.slow.viewers += other.slow.viewers;
         self.slow.resumed += other.slow.resumed;

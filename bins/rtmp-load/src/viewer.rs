@@ -8,7 +8,7 @@ use rtmp_core::{ClientEvent, ConnectionConfig, MediaKind, Purpose, Target};
 use crate::clock::Nanos;
 use crate::conn::{Connection, End, Route, Scratch};
 use crate::judge::Judge;
-use crate::tally::Tally;
+use crate::tally::{EXAMPLES_MAX, Tally};
 use crate::worker::Seat;
 
 /// Receive buffer of a viewer that does not keep up: the server feels it at once.
@@ -154,6 +154,8 @@ impl Viewer {
     /// The viewer is gone; `end` says why, unless it left by itself.
     pub(crate) fn finish(self, end: Option<&End>, tally: &mut Tally) {
         tally.faults.add(&self.judge.faults);
+        let room = tally.examples.len() < EXAMPLES_MAX;
+        tally.examples.extend(self.judge.example.filter(|_| room));
         let slow = self.manner != Manner::Prompt;
         if slow {
             tally.slow.viewers += 1;
