@@ -77,6 +77,19 @@
 //! templates and containers too: no input panics, recursion has a depth, and sizes and counts are bounded by
 //! [`config::ConfigLimits`].
 #![forbid(unsafe_code)]
+// What a peer, an origin or a hook sends must not be able to panic: no index, slice, expect or unwrap without its reason
+// beside it.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
 
 pub mod admission;
 pub mod config;
