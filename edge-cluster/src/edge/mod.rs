@@ -10,6 +10,16 @@
 //! A stream has a *home*: the shard that a hash of its name chooses. Its source runs there: the connection of a
 //! publisher moves there when it says what it publishes, pulls and pushes begin there. Viewers stay on the shard that
 //! accepted them; the first viewer of a shard subscribes the shard at the home of the stream.
+//!
+//! # Where we differ from SRS
+//!
+//! - Viewers of an edge get what is published on it directly; SRS sends them through the origin.
+//! - Checks come before the good news: a viewer that is refused was not told that it plays.
+//! - An unknown vhost is refused at `connect` only when the `tcUrl` names it as a parameter: otherwise the name of the
+//!   stream may still name another one. Then `publish` or `play` is refused.
+//! - A viewer over HTTP is asked about with `on_play`, never with `on_connect`.
+//! - A publisher that was silent for two seconds gives way to one of the same address with the same parameters.
+//! - `kickoff_for_idle` counts viewers of all shards. Limits of waiting pulls and of probes hold for each shard.
 
 mod client;
 mod clock;

@@ -377,3 +377,23 @@ fn row_24_a_viewer_over_http_gets_an_flv_file_and_its_end() {
     let ended = |event: &Event| matches!(event, Event::Closed { reason: CloseReason::StreamEnded, .. });
     assert!(world.nodes[server].events.iter().any(ended));
 }
+
+#[test]
+fn an_origin_can_decide_at_connect_so_that_probes_of_edges_mean_something() {
+    let mut world = World::new(20);
+    let early = "extension { connect_hook_early on; }";
+    let config = EdgeConfig::builder().vhost(early).build().expect("a configuration");
+    let mut options = EdgeOptions::default();
+    options.ask_always = true;
+    let origin = world.server("origin", 1, config, options);
+    let edge = world.edge("edge", 2, &["origin"], "cluster { token_traverse on; }");
+    let viewer = world.view(edge, "show");
+    world.run(ms(200));
+    let questions = std::mem::take(&mut world.nodes[origin].questions);
+    assert_eq!(questions.len(), 1, "the probe waits");
+    assert_eq!((questions[0].kind, &*questions[0].client.key.stream), (QuestionKind::Connect, ""));
+    world.answer(origin, &questions[0], Verdict::deny("bad token"));
+    world.run(ms(500));
+    assert_eq!(world.clients[viewer].refused.as_deref(), Some("NetStream.Play.Failed"));
+    assert!(world.clients[viewer].ended);
+}
