@@ -46,6 +46,12 @@ pub(super) fn look_at_metadata(stats: &mut IngestStats, payload: &Bytes) {
     }
 }
 
+/// Whether the metadata names sound, and whether it names pictures.
+pub(super) fn announced(payload: &Bytes) -> (bool, bool) {
+    let named = |names: [&str; 2]| names.iter().any(|name| property(payload, name).is_some());
+    (named(["audiocodecid", "audiosamplerate"]), named(["videocodecid", "width"]))
+}
+
 /// Whether the metadata asks for times as they are (`bravo_atc`, spec 9.6).
 pub(super) fn asks_for_atc(payload: &Bytes) -> bool {
     property(payload, "bravo_atc").is_some_and(|value| value.as_str() == Some("true"))

@@ -9,6 +9,7 @@ use rtmp_core::MediaKind;
 use rtmp_core::flv::Content;
 use rtmp_core::segment::{Outgoing, Ring};
 
+use super::describe;
 use super::flv::FlvRing;
 use super::gop::Gop;
 use super::settings::StreamSettings;
@@ -73,6 +74,8 @@ pub struct Hub {
     pub(super) keeps_key: bool,
     pub(super) has_pictures: bool,
     pub(super) content: (bool, bool),
+    /// What the metadata of the source says that there will be.
+    announced: (bool, bool),
     epoch: u32,
     /// The first segment of the running source, or of the last one.
     pub(super) epoch_start: u64,
@@ -103,6 +106,7 @@ impl Hub {
             keeps_key: false,
             has_pictures: false,
             content: (false, false),
+            announced: (false, false),
             epoch: 0,
             epoch_start: 0,
             is_active: false,
@@ -118,6 +122,7 @@ impl Hub {
             Update::Begin { epoch, chunk_size } => {
                 self.forget_pictures();
                 self.content = (false, false);
+                self.announced = (false, false);
                 self.epoch = *epoch;
                 self.epoch_start = self.store.end();
                 self.is_active = true;
@@ -228,14 +233,16 @@ impl Hub {
         self.epoch
     }
 
-    /// What the running source has sent so far, for the header of an FLV stream; `None` in front of its first header
-    /// or frame.
+    /// What the running source has sent so far, and what its metadata says will come, for the header of an FLV stream:
+    /// encoders often send the header of the picture in a packet behind that of the sound. `None` in front of the
+    /// first header or frame.
     pub fn content(&self) -> Option<Content> {
-        match self.content {
+        let (audio, video) = self.content;
+        match (audio || self.announced.0, video || self.announced.1) {
+            _ if !audio && !video => None,
             (true, true) => Some(Content::AudioVideo),
             (true, false) => Some(Content::Audio),
-            (false, true) => Some(Content::Video),
-            (false, false) => None,
+            _ => Some(Content::Video),
         }
     }
 
@@ -293,6 +300,11 @@ impl Hub {
         }
         self.gop.append(number, segment, &self.settings);
         self.has_pictures |= segment.summary.has_pictures;
+        if (segment.summary.data > 0 || self.content == (false, false))
+            && let Some(metadata) = segment.headers_behind.metadata()
+        {
+            self.announced = describe::announced(&metadata.payload);
+        }
         self.content.0 |= segment.summary.audio > 0;
         self.content.1 |= segment.summary.video > 0;
         let slowest = self.visit(now, number, segment);

@@ -104,6 +104,28 @@ fn a_hub_that_did_not_get_some_segments_goes_on_with_spliced_headers() {
 }
 
 #[test]
+fn row_24_metadata_announces_what_comes_later() {
+    use rtmp_core::flv::Content;
+    for (name, before, behind) in [
+        ("videocodecid", Content::AudioVideo, Content::AudioVideo),
+        ("encoder", Content::Audio, Content::AudioVideo),
+        ("audiocodecid", Content::Audio, Content::AudioVideo),
+    ] {
+        let mut world = World::new(MIN_LATENCY);
+        world.push_each(&[metadata(0, name, "x")]);
+        assert_eq!(world.hub.content(), None, "{name}: metadata alone is not enough");
+        world.push_each(&[audio_header(0, 1)]);
+        assert_eq!(world.hub.content(), Some(before), "{name}");
+        world.push_each(&[video_header(0, 2)]);
+        assert_eq!(world.hub.content(), Some(behind), "{name}");
+        world.end();
+        world.begin();
+        world.push_each(&[video_header(0, 3), key(0, 0)]);
+        assert_eq!(world.hub.content(), Some(Content::Video), "{name}: another source");
+    }
+}
+
+#[test]
 fn row_24_viewers_of_tags_share_them_and_begin_near_zero() {
     let mut world = World::new(MIN_LATENCY);
     world.push_each(&[metadata(9_000, "a", "b"), audio_header(9_000, 1), video_header(9_000, 2)]);
