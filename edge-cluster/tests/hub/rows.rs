@@ -221,6 +221,26 @@ fn row_11_an_upstream_server_begins_at_the_newest_key_frame_and_keeps_times() {
 }
 
 #[test]
+fn row_27_enhanced_codecs_pass_byte_for_byte_with_headers_and_key_frames_of_their_own() {
+    let video = |head: u8, millis, body: &[u8]| {
+        media(MediaKind::Video, millis, &[&[head][..], b"hvc1", body].concat())
+    };
+    let sound = |head: u8, millis, body: &[u8]| {
+        media(MediaKind::Audio, millis, &[&[head][..], b"Opus", body].concat())
+    };
+    let mut world = World::new(MIN_LATENCY);
+    let headers = [sound(0x90, 0, b"OpusHead"), video(0x90, 0, b"hvcC")];
+    world.push_each(&headers);
+    world.push_each(&[video(0x91, 0, b"\0\0\0old"), sound(0x91, 10, b"a"), video(0xa3, 40, b"inter")]);
+    let kept = [video(0x91, 80, b"\0\0\0key"), sound(0x91, 90, b"b"), video(0xa1, 120, b"\0\0\x28bi")];
+    world.push_each(&kept);
+    let viewer = world.viewer();
+    let expected: Vec<_> = headers.iter().chain(&kept).map(|media| media.payload.clone()).collect();
+    let got: Vec<_> = world.players[viewer].got.iter().map(|media| media.payload.clone()).collect();
+    assert_eq!(got, expected);
+}
+
+#[test]
 fn row_28_audio_and_video_can_be_switched_off_and_on() {
     let mut world = World::new(MIN_LATENCY);
     let viewer = world.viewer();
