@@ -187,6 +187,7 @@ fn extension(v: &Values, root: &Values) -> StreamExtension {
         gop_cache_bytes_max: of("extension.gop_cache_max_bytes").bytes("extension.gop_cache_max_bytes"),
         queue_bytes_max: of("extension.queue_max_bytes").bytes("extension.queue_max_bytes"),
         start_at_keyframe: of("extension.start_at_keyframe").on("extension.start_at_keyframe"),
+        audio_wait: of("extension.audio_wait").milliseconds("extension.audio_wait"),
         connect_hook_early: of("extension.connect_hook_early").on("extension.connect_hook_early"),
     }
 }

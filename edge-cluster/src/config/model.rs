@@ -444,6 +444,8 @@ pub struct StreamExtension {
     pub queue_bytes_max: u64,
     /// Whether video is held back until a key frame where there is no GOP cache.
     pub start_at_keyframe: bool,
+    /// With `min_latency on`: how long audio waits for the next picture, to go out in the same write.
+    pub audio_wait: Duration,
     /// Whether `on_connect` is asked before the connection is accepted.
     pub connect_hook_early: bool,
 }

@@ -74,20 +74,16 @@ impl Hub {
     /// Sends a viewer nothing until [`resume`](Self::resume), except the rest of what was begun. What comes meanwhile
     /// is not kept for it (spec 9.7).
     pub fn pause(&mut self, viewer: ConnId) {
-        let (end, has_pictures) = (self.store.end(), self.has_pictures);
+        let end = self.store.end();
         let Some(slot) = self.by_conn.get(&viewer).copied() else { return };
         let known = self.known(slot);
         let Some(viewer) = self.viewers.get_mut(slot as usize).and_then(Option::as_mut) else { return };
-        let at = match viewer.place {
+        let (at, entry) = match viewer.place {
             Place::Paused { .. } => return,
-            // The rest of a segment that was begun is left out.
-            Place::Private { at, entry } => {
-                viewer.waits_for_key |= entry > 0 && has_pictures;
-                at + u64::from(entry > 0)
-            }
-            _ => viewer.position().unwrap_or(end),
+            Place::Private { at, entry } => (at, entry),
+            _ => (viewer.position().unwrap_or(end), 0),
         };
-        viewer.park(Place::Paused { at, known });
+        viewer.park(Place::Paused { at, entry, known });
     }
 
     /// Goes on: where the viewer paused, if that is still there and no later key frame is, else at the newest key
@@ -98,17 +94,20 @@ impl Hub {
         let key = self.newest_key.filter(|&key| key >= front);
         let has_pictures = self.has_pictures;
         let Some(viewer) = self.viewers.get_mut(slot as usize).and_then(Option::as_mut) else { return };
-        let Place::Paused { at, known } = &mut viewer.place else { return };
-        let (at, known) = (*at, known.take());
-        let at = match key.filter(|&key| key >= at) {
+        let Place::Paused { at, entry, known } = &mut viewer.place else { return };
+        let (paused_at, entry, known) = (*at, *entry, known.take());
+        let at = match key.filter(|&key| key >= paused_at) {
             Some(key) => key,
-            None if at >= front => at,
+            None if paused_at >= front => paused_at,
             None => {
                 viewer.waits_for_key = has_pictures;
                 end
             }
         };
-        viewer.place = Place::Begin { at, known };
+        viewer.place = match entry {
+            1.. if at == paused_at => Place::Private { at, entry },
+            _ => Place::Begin { at, known },
+        };
         if at < end {
             self.list(slot);
         }

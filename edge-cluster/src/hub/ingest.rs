@@ -17,6 +17,8 @@ use super::settings::StreamSettings;
 use super::stats::IngestStats;
 use super::update::{StreamSegment, Update};
 
+/// A source that has shown no picture for so long sends sound alone; nothing waits for its pictures.
+const PICTURE_WAIT: Duration = Duration::from_millis(250);
 /// More messages are never collected into one write (spec 9.7).
 const COLLECT_MAX: u32 = 128;
 /// The first headers of a later source are held back until it is known whether they are new; no more than so many.
@@ -56,6 +58,7 @@ pub struct Ingest {
     mix: Mix,
     /// The metadata asks for times as they are.
     atc_asked: bool,
+    last_picture: Option<Instant>,
     open: Option<Open>,
     stats: IngestStats,
 }
@@ -66,6 +69,7 @@ struct Open {
     since: Instant,
     first: Option<Timestamp>,
     messages: u32,
+    only_audio: bool,
 }
 
 impl Ingest {
@@ -86,6 +90,7 @@ impl Ingest {
             jitter: Jitter::default(),
             mix: Mix::default(),
             atc_asked: false,
+            last_picture: None,
             open: None,
             stats: IngestStats::default(),
         }
@@ -138,6 +143,7 @@ impl Ingest {
     /// The source's input is drained: what was written is sent now, unless messages are collected.
     pub fn burst_end(&mut self, now: Instant) {
         match self.settings.collect {
+            None if self.waits_for_picture(now) => {}
             None => self.close(),
             Some(_) => self.close_if_due(now),
         }
@@ -158,7 +164,14 @@ impl Ingest {
 
     /// When to call [`handle_timeout`](Self::handle_timeout) at the latest; `None` means never.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        Some(self.open?.since + self.settings.collect?)
+        Some(self.open?.since + self.settings.collect.unwrap_or(self.settings.audio_wait))
+    }
+
+    /// Whether only audio was written, and a picture comes soon.
+    fn waits_for_picture(&self, now: Instant) -> bool {
+        let Some(open) = self.open else { return false };
+        let due = self.last_picture.is_some_and(|at| now.saturating_duration_since(at) < PICTURE_WAIT);
+        due && open.only_audio && now < open.since + self.settings.audio_wait
     }
 
     /// Other settings, from the next message on. The chunk size stays.
@@ -273,9 +286,13 @@ impl Ingest {
         self.emit(finished);
         let open = self.open.get_or_insert_with(|| {
             self.headers_in_front = Arc::clone(&self.headers);
-            Open { since: now, first: None, messages: 0 }
+            Open { since: now, first: None, messages: 0, only_audio: true }
         });
         open.messages += 1;
+        open.only_audio &= media.kind == MediaKind::Audio && !is_header;
+        if media.kind == MediaKind::Video {
+            self.last_picture = Some(now);
+        }
         if media.kind != MediaKind::Data {
             open.first.get_or_insert(media.timestamp);
         }

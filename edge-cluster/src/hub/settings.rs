@@ -17,6 +17,9 @@ pub struct StreamSettings {
     /// How long messages are collected into one write; `None` sends every burst at once. That is so with
     /// `min_latency on` unless `mw_latency` is written, too (spec 9.7), and with a `mw_latency` of 0.
     pub collect: Option<Duration>,
+    /// How long audio waits for the next picture where bursts are sent at once (`extension.audio_wait`). A write costs
+    /// more than the bytes in it, and audio without the picture beside it is no use to anybody who watches.
+    pub audio_wait: Duration,
     /// Largest GOP cache in bytes of memory, which is little more than the media.
     pub gop_bytes_max: u64,
     /// Largest queue of a viewer, in the same bytes.
@@ -46,6 +49,7 @@ impl From<&VhostConfig> for StreamSettings {
             chunk_size: vhost.chunk_size,
             play: vhost.play.clone(),
             collect: (!at_once).then_some(latency),
+            audio_wait: vhost.extension.audio_wait,
             gop_bytes_max: vhost.extension.gop_cache_bytes_max,
             queue_bytes_max: vhost.extension.queue_bytes_max,
             start_at_keyframe: vhost.extension.start_at_keyframe,

@@ -118,8 +118,8 @@ pub(super) enum Place {
     Shared,
     /// Messages are written for it alone; the cursor is parked.
     Private { at: u64, entry: usize },
-    /// It wants nothing now.
-    Paused { at: u64, known: Option<Arc<Headers>> },
+    /// It wants nothing now. Messages in front of `entry` of segment `at` were written for it alone.
+    Paused { at: u64, entry: usize, known: Option<Arc<Headers>> },
 }
 
 impl Viewer {

@@ -90,6 +90,29 @@ fn row_16_messages_are_collected_for_mw_latency_unless_latency_matters() {
 }
 
 #[test]
+fn row_16_audio_waits_for_the_next_picture_but_not_long() {
+    let mut world = World::new("min_latency on; extension { audio_wait 40; }");
+    let viewer = world.viewer();
+    world.push(&[audio(0, 0)]);
+    assert_eq!(world.players[viewer].letters(), "A", "there have been no pictures");
+    world.push(&[key(10, 0)]);
+    assert_eq!(world.players[viewer].letters(), "AK");
+    world.push(&[audio(20, 1)]);
+    world.advance(20);
+    assert_eq!(world.players[viewer].letters(), "AK", "it waits");
+    world.push(&[inter(50, 1)]);
+    assert_eq!(world.players[viewer].letters(), "AKAV", "the picture takes it along, at once");
+    world.push(&[audio(60, 2)]);
+    world.advance(39);
+    assert_eq!(world.players[viewer].letters(), "AKAV");
+    world.advance(1);
+    assert_eq!(world.players[viewer].letters(), "AKAVA", "it goes alone when no picture comes");
+    world.advance(300);
+    world.push(&[audio(400, 3)]);
+    assert_eq!(world.players[viewer].letters(), "AKAVAA", "pictures have stopped: nothing waits for them");
+}
+
+#[test]
 fn row_16_a_burst_of_old_media_is_cut_by_its_own_time_and_by_messages() {
     for (vhost, expected) in
         [("play { mw_latency 100; mw_msgs 0; }", 4), ("play { mw_latency 100; mw_msgs 9; }", 10)]

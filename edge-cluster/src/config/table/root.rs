@@ -83,6 +83,7 @@ const EXTENSION: &[DirectiveSpec] = &[
     super::vhost::GOP_CACHE_MAX_BYTES,
     super::vhost::QUEUE_MAX_BYTES,
     super::vhost::START_AT_KEYFRAME,
+    super::vhost::AUDIO_WAIT,
     super::vhost::CONNECT_HOOK_EARLY,
     row(
         "trusted_proxy",

@@ -40,6 +40,15 @@ pub(super) const START_AT_KEYFRAME: DirectiveSpec = row(
     "Holds video back until a key frame where there is no GOP cache.",
 )
 .no_variable();
+pub(super) const AUDIO_WAIT: DirectiveSpec = row(
+    "audio_wait",
+    Number,
+    "40",
+    Live,
+    "With min_latency: how long audio waits for the next picture, to go out in the same write; 0 sends it at once.",
+)
+.unit("ms")
+.no_variable();
 pub(super) const CONNECT_HOOK_EARLY: DirectiveSpec = row(
     "connect_hook_early",
     Switch,
@@ -56,6 +65,7 @@ const EXTENSION: &[DirectiveSpec] = &[
     GOP_CACHE_MAX_BYTES,
     QUEUE_MAX_BYTES,
     START_AT_KEYFRAME,
+    AUDIO_WAIT,
     CONNECT_HOOK_EARLY,
 ];
 
