@@ -57,7 +57,7 @@ fn frame(number: u32) -> Media {
 
 /// Allocations while a stream of 500 messages reaches `viewers` viewers.
 fn allocations(viewers: u64, now: Instant) -> u64 {
-    let text = "listen 1935; vhost __defaultVhost__ { min_latency on; }";
+    let text = "listen 1935; vhost __defaultVhost__ { min_latency on; extension { audio_wait 0; } }";
     let files = MemorySources::from([("a", text)]);
     let config = load(&files, "a", &LoadOptions::default()).expect("good").config;
     let settings = std::sync::Arc::new(StreamSettings::from(config.vhost("a").expect("default")));
