@@ -10,6 +10,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+#[path = "sliding.rs"]
+mod sliding;
+
 /// The files every build needs (`celt_sources.mk` of libopus). `celt` comes first: it defines what the others
 /// declare.
 const COMMON: [&str; 16] = [
@@ -187,7 +190,7 @@ impl Build {
         let files: Vec<&str> = self.files.iter().map(String::as_str).collect();
         let mut objects = Vec::new();
         match self.units {
-            Units::One => objects.extend(self.one_unit(settings(), out, "", &files)),
+            Units::One => objects.extend(self.one_unit(settings(), opus, out, "", &files)),
             Units::PerFile => {
                 for file in files {
                     let mut build = settings();
@@ -204,6 +207,7 @@ impl Build {
             build.flag("-march=armv7-a").flag("-mfpu=neon");
             objects.extend(self.one_unit(
                 build,
+                opus,
                 out,
                 "_neon",
                 &["arm/celt_neon_intr", "arm/pitch_neon_intr"],
@@ -213,10 +217,20 @@ impl Build {
     }
 
     /// Compiles `files` together.
-    fn one_unit(&self, mut build: cc::Build, out: &Path, suffix: &str, files: &[&str]) -> Vec<PathBuf> {
+    fn one_unit(
+        &self,
+        mut build: cc::Build,
+        opus: &Path,
+        out: &Path,
+        suffix: &str,
+        files: &[&str],
+    ) -> Vec<PathBuf> {
         let mut text = String::from("/* Generated: one translation unit of CELT. */\n");
-        for file in files {
-            let _ = writeln!(text, "#include \"{file}.c\"");
+        for &file in files {
+            match (file == DECODER).then(|| sliding::decoder(opus)).flatten() {
+                Some(source) => text += &source,
+                None => drop(writeln!(text, "#include \"{file}.c\"")),
+            }
         }
         let file = out.join(format!("jam_celt_{}{suffix}.c", self.name));
         fs::write(&file, text).expect("OUT_DIR is writable");
