@@ -228,6 +228,15 @@ struct Notes {
     events: Mutex<Vec<String>>,
 }
 
+impl Notes {
+    /// Waits for an event.
+    async fn hears(&self, wanted: &str) {
+        while !self.events.lock().expect("no panic").iter().any(|name| name == wanted) {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
 impl Handler for Notes {
     fn on_event(&self, event: Event) {
         let name = format!("{event:?}");
@@ -301,6 +310,36 @@ async fn a_reload_moves_listeners_and_keeps_connections() {
 }
 
 #[tokio::test]
+async fn a_listener_that_a_reload_opens_is_no_origin_and_one_that_it_closes_may_be() {
+    let free = || std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
+    let (first, second) = (free(), free());
+    let config = |listen: SocketAddr, origin: SocketAddr| {
+        let config = EdgeConfig::builder().listen(listen.to_string());
+        config.origin(origin.to_string()).build().expect("valid")
+    };
+    let notes = Arc::new(Notes::default());
+    let builder = Edge::builder(config(first, second)).handler(Arc::clone(&notes) as Arc<dyn Handler>);
+    let edge = Running::start(builder.bind()).await;
+    edge.handle.reload(config(second, second)).await.expect("taken");
+    let mut viewer = Client::play(second).await;
+    viewer.until(|event| matches!(event, ClientEvent::PlayStarted | ClientEvent::Status(_))).await;
+    timeout(PATIENCE, notes.hears("UpstreamFailed")).await.expect("in time");
+    let snapshot = edge.handle.snapshot().await.expect("running");
+    assert_eq!(snapshot.totals.accepted, 1, "nobody but the viewer has connected");
+    drop(viewer);
+
+    let origin = Running::start(Edge::bind(first, EdgeConfig::builder().build().expect("valid"))).await;
+    let mut publisher = Client::publish(first).await;
+    publisher.send(MediaKind::Video, 0, HEADER).await;
+    publisher.send(MediaKind::Video, 0, KEY).await;
+    edge.handle.reload(config(second, first)).await.expect("taken");
+    let mut viewer = Client::play(second).await;
+    viewer.until(|event| matches!(event, ClientEvent::Media(media) if media.payload == KEY)).await;
+    edge.stop().await;
+    origin.stop().await;
+}
+
+#[tokio::test]
 async fn an_edge_that_is_its_own_origin_does_not_pull_from_itself() {
     let port =
         std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
@@ -310,12 +349,7 @@ async fn an_edge_that_is_its_own_origin_does_not_pull_from_itself() {
     let edge = Running::start(builder.bind_to(("127.0.0.1", port))).await;
     let mut viewer = Client::play(edge.addr).await;
     viewer.until(|event| matches!(event, ClientEvent::PlayStarted | ClientEvent::Status(_))).await;
-    let failed = async {
-        while !notes.events.lock().expect("no panic").iter().any(|name| name == "UpstreamFailed") {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(PATIENCE, failed).await.expect("in time");
+    timeout(PATIENCE, notes.hears("UpstreamFailed")).await.expect("in time");
     let snapshot = edge.handle.snapshot().await.expect("running");
     assert_eq!(snapshot.totals.accepted, 1, "nobody but the viewer has connected");
     edge.stop().await;

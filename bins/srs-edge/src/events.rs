@@ -37,6 +37,7 @@ struct State {
     slow: Budget,
     turned_away: Budget,
     upstream: Budget,
+    shed: Budget,
 }
 
 /// How many warnings of one kind there were in this second.
@@ -145,11 +146,24 @@ impl Teller {
             Event::UpstreamBegan { kind, key, conn } => {
                 log.info(&conn.to_string(), &format!("edge-{kind} began, url={key}"));
             }
-            Event::UpstreamEnded { kind, key, reason } => {
-                self.upstream_ended(&format!("edge-{kind} ended, url={key}: {reason}"));
+            Event::UpstreamEnded { kind, key, target, reason } => {
+                self.upstream_trouble(&format!("edge-{kind} of {target} ended, url={key}: {reason}"));
+            }
+            Event::UpstreamFailed { kind, key, target, reason } => {
+                self.upstream_trouble(&format!("edge-{kind} of {target} failed, url={key}: {reason}"));
+            }
+            Event::UpstreamWaits { kind, key, wait } => {
+                let wait = wait.as_secs_f64();
+                self.upstream_trouble(&format!(
+                    "edge-{kind} waits {wait:.1} s, because every server has failed, url={key}"
+                ));
+            }
+            Event::UpstreamRedirected { kind, key, from, to } => {
+                log.info(log.cid(), &format!("edge-{kind} of {from} redirected to {to}, url={key}"));
             }
             Event::StreamBegan { key } => self.stream_began(key),
             Event::StreamEnded { key } => self.stream_ended(key),
+            Event::MediaShed { bytes } => self.media_shed(*bytes),
             Event::Resynced { conn, dropped } => self.slow_viewer(*conn, *dropped),
             _ => {}
         }
@@ -172,9 +186,16 @@ impl Teller {
         }
     }
 
-    fn upstream_ended(&self, text: &str) {
-        if self.is_within_budget(|state| &mut state.upstream, "more upstream connections ended") {
+    fn upstream_trouble(&self, text: &str) {
+        if self.is_within_budget(|state| &mut state.upstream, "more upstream connections ended or failed") {
             self.log.warn(self.log.cid(), text);
+        }
+    }
+
+    fn media_shed(&self, bytes: u64) {
+        if self.is_within_budget(|state| &mut state.shed, "more times media was let go") {
+            let text = format!("extension.media_max_bytes is reached: {bytes} bytes of media let go");
+            self.log.warn(self.log.cid(), &text);
         }
     }
 

@@ -11,6 +11,8 @@ use super::model::{
 };
 use super::values::Values;
 
+/// The least media that a server has to hold; below it even one picture may be too much.
+const MEDIA_BYTES_MIN: u64 = 1 << 20;
 /// Open files that a server needs beside its connections.
 const FILES_BESIDE_CONNECTIONS: u64 = 128;
 
@@ -84,6 +86,7 @@ pub(super) fn root(
         },
         auto_reload: v.on("inotify_auto_reload") || (in_docker && v.on("auto_reload_for_docker")),
         srs_version: v.text("extension.srs_version"),
+        media_bytes_max: v.bytes("extension.media_max_bytes"),
         connections: ConnectionLimits {
             trusted_proxies: parsed::<Network>(
                 v,
@@ -174,6 +177,9 @@ fn log(values: &Values, in_docker: bool) -> LogConfig {
 
 fn check_root(values: &Values, context: &Context<'_>, report: &mut Report) {
     let at = |path: &str| values.location(path).unwrap_or(context.file);
+    if values.bytes("extension.media_max_bytes") < MEDIA_BYTES_MIN {
+        report.error(at("extension.media_max_bytes"), "extension.media_max_bytes must be 1m at least");
+    }
     let connections = values.integer("max_connections");
     if connections <= 0 {
         report.error(at("max_connections"), "max_connections must be above 0");

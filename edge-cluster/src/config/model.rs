@@ -49,6 +49,9 @@ pub struct EdgeConfig {
     pub auto_reload: bool,
     /// Version that the HTTP API reports instead of the own one; empty is the own one.
     pub srs_version: String,
+    /// Bytes of media that all streams together may hold (root `extension` block). Shards have equal parts; media that
+    /// several shards hold counts on each.
+    pub media_bytes_max: u64,
     /// Limits of connections (root `extension` block).
     pub connections: ConnectionLimits,
     /// The vhosts in their order, disabled ones included, each name once.

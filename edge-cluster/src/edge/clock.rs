@@ -56,8 +56,9 @@ impl Edge {
         }
     }
 
-    /// Sets the next deadline of a stream.
+    /// A stream has changed: sets its next deadline and counts what it holds.
     pub(super) fn touch_stream(&mut self, id: StreamId) {
+        self.weigh(id);
         let Some(stream) = self.streams.get(id) else { return };
         let mut due = [
             stream.hub.poll_timeout(),

@@ -161,6 +161,8 @@ pub enum Event {
         kind: UpstreamKind,
         /// The stream.
         key: StreamKey,
+        /// The server.
+        target: HostPort,
         /// Why, for people.
         reason: String,
     },
@@ -211,6 +213,11 @@ pub enum Event {
         conn: ConnId,
         /// Messages it did not get.
         dropped: u64,
+    },
+    /// Too much media was held, and some was let go, see the [module](super).
+    MediaShed {
+        /// So many bytes.
+        bytes: u64,
     },
     /// The shard uses the new configuration.
     Reloaded,

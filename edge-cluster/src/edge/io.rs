@@ -12,7 +12,7 @@ use super::question::{Question, QuestionId, Verdict};
 use super::session::Session;
 use crate::config::{EdgeConfig, HostPort};
 use crate::conn::{ConnId, ShardId};
-use crate::upstream::ConnectFailure;
+use crate::upstream::{ConnectFailure, OwnAddresses};
 
 /// Something that happened.
 #[derive(Debug)]
@@ -82,6 +82,9 @@ pub enum Input<'a> {
     },
     /// The time of [`Edge::poll_timeout`](super::Edge::poll_timeout) has come.
     Timeout,
+    /// Other listeners are open now ([`EdgeOptions::own`](super::EdgeOptions::own)). When the configuration changes
+    /// with them, this comes first: running pulls and pushes take both with the [reload](Self::Reload).
+    Listening(Arc<OwnAddresses>),
     /// Another configuration counts from now on (spec 1.8).
     Reload(Arc<EdgeConfig>),
     /// The owner wants something.

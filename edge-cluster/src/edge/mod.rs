@@ -19,7 +19,19 @@
 //!   stream may still name another one. Then `publish` or `play` is refused.
 //! - A viewer over HTTP is asked about with `on_play`, never with `on_connect`.
 //! - A publisher that was silent for two seconds gives way to one of the same address with the same parameters.
-//! - `kickoff_for_idle` counts viewers of all shards. Limits of waiting pulls and of probes hold for each shard.
+//! - `kickoff_for_idle` counts viewers of all shards.
+//!
+//! # Limits
+//!
+//! Limits are those of the whole edge ([`EdgeOptions`], [`EdgeConfig`]); each shard has an equal part. Above its part of
+//! `media_bytes_max` a shard lets media go, in front of the next input, from the largest streams on, until an eighth is
+//! free:
+//!
+//! 1. everything of streams that nobody watches here,
+//! 2. what is older than the newest key frame: viewers that lag behind go on there,
+//! 3. the rest of the GOP caches and queues.
+//!
+//! Viewers that keep up notice nothing of it.
 
 mod client;
 mod clock;
@@ -29,6 +41,7 @@ mod decide;
 mod event;
 mod ids;
 mod io;
+mod memory;
 mod meter;
 mod options;
 mod outgoing;
@@ -70,6 +83,7 @@ pub use snapshot::{
 
 use crate::config::EdgeConfig;
 use crate::conn::{ConnId, ShardId};
+use memory::MediaMemory;
 use probe::ProbeRun;
 use rtmp_core::ConnectionConfig;
 use session::Session;
@@ -106,6 +120,7 @@ pub struct Edge {
     /// By the client they are about.
     probes: BTreeMap<ConnId, ProbeRun>,
     questions_asked: u64,
+    memory: MediaMemory,
     /// Subscriptions of this shard so far.
     subscriptions: u64,
     totals: Totals,
@@ -161,6 +176,7 @@ impl Edge {
             questions: BTreeMap::new(),
             probes: BTreeMap::new(),
             questions_asked: 0,
+            memory: MediaMemory::default(),
             subscriptions: 0,
             totals: Totals::default(),
             retired: BTreeMap::new(),
@@ -171,6 +187,7 @@ impl Edge {
 
     /// Something happened.
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
+        self.limit_media(now);
         match input {
             Input::Accepted { conn, peer } => self.on_accepted(now, conn, peer),
             Input::Received { conn, bytes } => self.on_received(now, conn, bytes),
@@ -182,6 +199,7 @@ impl Edge {
             Input::Answer { question, verdict } => self.on_answer(now, question, verdict),
             Input::OpenFlv { conn, request } => self.on_open_flv(now, conn, &request),
             Input::Timeout => self.on_timeout(now),
+            Input::Listening(own) => self.options.own = own,
             Input::Reload(config) => self.on_reload(now, config),
             Input::Command(command) => self.on_command(now, command),
         }

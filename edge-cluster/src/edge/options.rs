@@ -18,12 +18,17 @@ pub struct EdgeOptions {
     /// Longest wait for an answer of the owner; afterwards the client is refused. Default 120 s: a hook with several
     /// URLs may take 30 s for each.
     pub answer_timeout: Duration,
-    /// Probes of origins (token traverse) in flight at most, per shard. Default 256 (spec 7).
+    /// Probes of origins (token traverse) in flight at most. Default 256 (spec 7). This limit and the two below are
+    /// those of the whole edge: each shard has an equal part of them, 8 at least.
     pub probes_max: usize,
-    /// Pulls that never had media, at most, per shard. Default 1,024 (spec 5.3).
+    /// Pulls that never had media, at most. Default 1,024 (spec 5.3).
     pub waiting_pulls_max: usize,
     /// The same for one client address. Default 64.
     pub waiting_pulls_per_ip_max: usize,
+    /// Bytes of media that the whole edge holds at most: rings, GOP caches and FLV lanes. Each shard has an equal part.
+    /// What is above it is let go, what is needed least first (see the [module](super)). Default `None`: what the
+    /// configuration says ([`EdgeConfig::media_bytes_max`](crate::config::EdgeConfig::media_bytes_max)).
+    pub media_bytes_max: Option<u64>,
     /// Time after which a draining shard closes connections that are still open. Default 60 s (spec 14.2).
     pub drain_limit: Duration,
     /// Our own listeners: a stream is never pulled from there.
@@ -31,6 +36,16 @@ pub struct EdgeOptions {
     /// Values that tell origins who connects, where the vhost says `debug_srs_upnode on`, see
     /// [`identity`](crate::upstream::identity). Default none.
     pub identity: Option<Object<Value>>,
+}
+
+/// Part of a limit of the whole edge that a shard may use by itself at least.
+const PART_MIN: usize = 8;
+
+impl EdgeOptions {
+    /// The part that one of `shards` has of `limit`.
+    pub(super) fn part(limit: usize, shards: u16) -> usize {
+        limit.div_ceil(usize::from(shards.max(1))).max(PART_MIN).min(limit)
+    }
 }
 
 impl Default for EdgeOptions {
@@ -41,9 +56,24 @@ impl Default for EdgeOptions {
             probes_max: 256,
             waiting_pulls_max: 1024,
             waiting_pulls_per_ip_max: 64,
+            media_bytes_max: None,
             drain_limit: Duration::from_secs(60),
             own: Arc::default(),
             identity: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_have_equal_parts_of_a_limit() {
+        for (limit, shards, part) in
+            [(1024, 1, 1024), (1024, 2, 512), (10, 3, 8), (64, 32, 8), (3, 2, 3), (0, 2, 0)]
+        {
+            assert_eq!(EdgeOptions::part(limit, shards), part, "{limit} on {shards}");
         }
     }
 }

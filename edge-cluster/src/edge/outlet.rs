@@ -278,12 +278,12 @@ impl Edge {
                 stream.hub.join(conn, Join { msid, lane: Lane::Chunks, kind: JoinKind::Upstream });
                 self.event(Event::UpstreamBegan { kind, key, conn });
             }
-            PushEvent::Left => {
+            PushEvent::Left { target, why } => {
                 if let Some(conn) = outlet.conn {
                     finish_segment(&mut stream.hub, conn, &mut outlet.rest);
                     stream.hub.leave(conn);
                 }
-                self.event(Event::UpstreamEnded { kind, key, reason: "no media any more".to_owned() });
+                self.event(Event::UpstreamEnded { kind, key, target, reason: why.to_string() });
             }
             PushEvent::AttemptFailed { target, error } => {
                 self.event(Event::UpstreamFailed { kind, key, target, reason: error.to_string() });

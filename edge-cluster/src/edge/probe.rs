@@ -8,6 +8,7 @@ use rtmp_core::Progress;
 use super::event::{Event, UpstreamKind};
 use super::ids::mix;
 use super::io::Output;
+use super::options::EdgeOptions;
 use super::refusal::Refusal;
 use super::session::{Step, WaitsFor};
 use super::upstream::Owner;
@@ -35,7 +36,7 @@ impl ProbeRun {
 impl Edge {
     /// Asks the origins of `vhost` about a client.
     pub(super) fn begin_probe(&mut self, now: Instant, conn: ConnId, vhost: &Vhost) -> Result<(), Refusal> {
-        if self.probes.len() >= self.options.probes_max {
+        if self.probes.len() >= EdgeOptions::part(self.options.probes_max, self.shards) {
             return Err(Refusal::ProbesBusy);
         }
         let origin = OriginSettings::of(&self.config, vhost, Arc::clone(&self.options.own));

@@ -74,6 +74,7 @@ impl Edge {
             streams: streams.len() as u64,
             received_bytes: self.totals.received_bytes + self.conns.values().map(received).sum::<u64>(),
             memory_bytes: streams.iter().map(|stream| stream.memory_bytes).sum(),
+            media_bytes_max: self.media_limit() as u64,
             ..self.totals
         }
     }

@@ -138,8 +138,11 @@ impl Edge {
         let mut subscriber = Subscriber { number, segments: 0, bytes: 0, behind: false, sees_video: false };
         let Some(stream) = self.streams.get_mut(id) else { return };
         let hub = &stream.hub;
-        let from_key = hub.newest_key().unwrap_or_else(|| hub.end())..hub.end();
-        let segments = from_key.filter_map(|number| hub.segment(number)).map(Arc::clone);
+        // The GOP may be there for other reasons, such as a push.
+        let cached = hub.newest_key().filter(|_| stream.vhost.play.gop_cache);
+        let segments = (cached.unwrap_or_else(|| hub.end())..hub.end())
+            .filter_map(|number| hub.segment(number))
+            .map(Arc::clone);
         for update in hub.opening().into_iter().chain(segments.map(Update::Segment)) {
             if let Update::Segment(segment) = &update
                 && !subscriber.takes(segment)

@@ -162,6 +162,12 @@ pub struct Totals {
     pub received_bytes: u64,
     /// Bytes of media held now.
     pub memory_bytes: u64,
+    /// Bytes of media that may be held.
+    pub media_bytes_max: u64,
+    /// How often media was let go because of that limit, so far.
+    pub media_sheds: u64,
+    /// Bytes let go by that, so far.
+    pub media_shed_bytes: u64,
 }
 
 /// What a shard, or the whole edge, is doing at one moment.
@@ -254,6 +260,9 @@ impl Totals {
         self.sent_bytes += other.sent_bytes;
         self.received_bytes += other.received_bytes;
         self.memory_bytes += other.memory_bytes;
+        self.media_bytes_max = self.media_bytes_max.saturating_add(other.media_bytes_max);
+        self.media_sheds += other.media_sheds;
+        self.media_shed_bytes += other.media_shed_bytes;
     }
 }
 

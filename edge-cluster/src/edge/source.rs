@@ -11,6 +11,7 @@ use super::client::ClientInfo;
 use super::event::{Event, UpstreamKind};
 use super::ids::mix;
 use super::io::Output;
+use super::options::EdgeOptions;
 use super::refusal::Refusal;
 use super::streams::{PullRun, Stream, StreamId};
 use super::upstream::Owner;
@@ -66,7 +67,10 @@ impl Edge {
                 of_ip += usize::from(pull.for_ip == ip);
             }
         }
-        match all >= self.options.waiting_pulls_max || of_ip >= self.options.waiting_pulls_per_ip_max {
+        let part = |limit| EdgeOptions::part(limit, self.shards);
+        let (all_max, of_ip_max) =
+            (part(self.options.waiting_pulls_max), part(self.options.waiting_pulls_per_ip_max));
+        match all >= all_max || of_ip >= of_ip_max {
             true => Err(Refusal::Waiting),
             false => Ok(()),
         }
@@ -156,22 +160,19 @@ impl Edge {
                     self.event(Event::UpstreamBegan { kind, key, conn });
                 }
             }
-            PullEvent::SourceEnded(end) => {
+            PullEvent::SourceEnded { target, why } => {
                 home.ingest.end(now);
                 home.live_since = None;
-                let reason = match end {
-                    crate::upstream::SourceEnd::Lost(error) => error.to_string(),
-                    other => format!("{other:?}").to_lowercase(),
-                };
-                self.event(Event::UpstreamEnded { kind, key, reason });
+                self.event(Event::UpstreamEnded { kind, key, target, reason: why.to_string() });
             }
             PullEvent::AttemptFailed { target, error } => {
                 let gone = self.vhosts.named(&key.vhost).is_none();
                 let reason = error.to_string();
-                self.event(Event::UpstreamFailed { kind, key: key.clone(), target, reason });
+                self.event(Event::UpstreamFailed { kind, key: key.clone(), target: target.clone(), reason });
                 if gone {
                     // Nothing says any more where its origins are (spec 1.8).
-                    self.event(Event::UpstreamEnded { kind, key, reason: "vhost removed".to_owned() });
+                    let reason = "the vhost was removed".to_owned();
+                    self.event(Event::UpstreamEnded { kind, key, target, reason });
                     self.stop_pull(now, id);
                 }
             }
@@ -306,6 +307,7 @@ impl Edge {
     pub(super) fn forget_stream(&mut self, id: StreamId) {
         self.timers.remove(TimerKey::Stream(id));
         if let Some(stream) = self.streams.remove(id) {
+            self.unweigh(&stream);
             self.retired(&stream);
         }
     }

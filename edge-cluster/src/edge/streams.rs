@@ -43,6 +43,8 @@ pub(super) struct Stream {
     pub(super) subscription: Option<Subscription>,
     /// Nobody needs the stream since then.
     pub(super) unused_since: Option<Instant>,
+    /// Bytes of media in `hub` when they were last counted.
+    pub(super) held: usize,
     /// Whether it stands in [`Streams::ready`].
     is_ready: bool,
 }
@@ -189,6 +191,7 @@ impl Streams {
             home,
             subscription: None,
             unused_since: None,
+            held: 0,
             is_ready: false,
         };
         self.by_key.insert(client.key.clone(), id);

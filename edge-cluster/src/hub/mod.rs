@@ -84,6 +84,7 @@ mod update;
 mod viewer;
 
 pub use ingest::Ingest;
+pub use policy::Shed;
 pub use settings::StreamSettings;
 pub use stats::{HubStats, IngestStats};
 pub use stream::{Hub, HubEvent};

@@ -13,6 +13,16 @@ use crate::conn::ConnId;
 /// A viewer whose socket takes nothing for so long is given up (spec 9.7).
 const STALL_MAX: Duration = Duration::from_secs(30);
 
+/// What a hub lets go when memory is short.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Shed {
+    /// What is older than the newest key frame: viewers behind it go on there.
+    Queues,
+    /// The GOP cache, too, and all queues: viewers that lag behind go on at the next key frame, and who comes before
+    /// that begins as without a GOP cache.
+    Everything,
+}
+
 impl Hub {
     pub(super) fn policy(&self, kind: JoinKind) -> TimePolicy {
         match kind {
@@ -130,14 +140,19 @@ impl Hub {
         }
     }
 
-    /// Lets go everything but what viewers need that keep up, because memory is short: viewers that lag behind go on
-    /// at the newest key frame or the next one, and the GOP cache is empty until then. Returns the bytes let go.
-    pub fn shed(&mut self) -> usize {
+    /// Lets media go because memory is short; viewers that keep up notice nothing. Returns the bytes let go.
+    pub fn shed(&mut self, what: Shed) -> usize {
         let before = self.memory_bytes();
-        let end = self.store.end();
-        self.gop.clear();
+        let kept_from = match what {
+            Shed::Queues => self.newest_key().unwrap_or_else(|| self.store.front()),
+            Shed::Everything => {
+                self.gop.clear();
+                self.newest_key = None;
+                self.store.end().saturating_sub(1)
+            }
+        };
         for slot in 0..self.viewers.len() as u32 {
-            if let Some(at) = self.position(slot).filter(|at| at + 1 < end) {
+            if let Some(at) = self.position(slot).filter(|at| *at < kept_from) {
                 self.resync(slot, at);
             }
         }

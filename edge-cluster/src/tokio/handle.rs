@@ -22,6 +22,7 @@ use crate::admission::{Gate, GateStats};
 use crate::config::{EdgeConfig, difference};
 use crate::conn::{ConnId, ShardId};
 use crate::edge::{EdgeOptions, FlvRequest, Snapshot};
+use crate::upstream::OwnAddresses;
 
 /// A handle to an edge: cheap to clone, usable from any thread and runtime.
 #[derive(Clone, Debug)]
@@ -202,9 +203,10 @@ impl EdgeHandle {
         let closed = self.shared.open_listeners(&config)?;
         self.shared.gate().configure(&config);
         *self.shared.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&config);
+        let own = Arc::new(self.shared.own_addresses(&closed));
         for shard in &self.shared.shards {
             let (reply, done) = oneshot::channel();
-            let order = Order::Reload(Arc::clone(&config), reply);
+            let order = Order::Reload(Arc::clone(&config), Arc::clone(&own), reply);
             shard.orders.send(order).map_err(|_| ServeError::Ended)?;
             done.await.map_err(|_| ServeError::Ended)?;
         }
@@ -349,6 +351,13 @@ impl Shared {
             self.spawn_accept(&mut listeners, asked, listener);
         }
         Ok(listeners.open.keys().filter(|addr| !wanted.contains(addr)).copied().collect())
+    }
+
+    /// Where we must not pull from, once the listeners `closed` are closed.
+    fn own_addresses(&self, closed: &[SocketAddr]) -> OwnAddresses {
+        let listeners = self.listeners();
+        let open = listeners.open.iter().filter(|(asked, _)| !closed.contains(asked));
+        OwnAddresses::new(open.map(|(_, (addr, _))| *addr), [])
     }
 
     fn close_listeners(&self, closed: &[SocketAddr]) {

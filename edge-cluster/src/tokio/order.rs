@@ -13,6 +13,7 @@ use crate::admission::Gate;
 use crate::config::EdgeConfig;
 use crate::conn::{ConnId, ShardId};
 use crate::edge::{FlvRequest, MovedConnection, PeerMessage, QuestionId, Snapshot, Verdict};
+use crate::upstream::OwnAddresses;
 
 /// The queue into a shard. It has no bound of its own: what other shards send is bounded by the windows of the
 /// subscriptions, connections by the gate, and requests of the owner by the owner, who waits for each.
@@ -52,7 +53,7 @@ pub(super) enum Order {
         client_id: Arc<str>,
         reply: oneshot::Sender<bool>,
     },
-    Reload(Arc<EdgeConfig>, oneshot::Sender<()>),
+    Reload(Arc<EdgeConfig>, Arc<OwnAddresses>, oneshot::Sender<()>),
     Drain,
     Stop,
 }

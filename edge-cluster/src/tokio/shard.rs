@@ -49,7 +49,7 @@ pub(super) struct Shard {
     /// All connections read into the same buffer, one after the other.
     scratch: RefCell<BytesMut>,
     names: RefCell<Names>,
-    own: Arc<OwnAddresses>,
+    own: RefCell<Arc<OwnAddresses>>,
     /// The machine's next deadline may be another one now.
     clock: Notify,
 }
@@ -89,7 +89,7 @@ async fn run(setup: ShardSetup, mut inbox: mpsc::UnboundedReceiver<Order>) {
         links: RefCell::default(),
         scratch: RefCell::default(),
         names: RefCell::default(),
-        own,
+        own: RefCell::new(own),
         clock: Notify::new(),
     });
     loop {
@@ -180,7 +180,9 @@ impl Shard {
                 }
                 let _ = reply.send(conn.is_some());
             }
-            Order::Reload(config, done) => {
+            Order::Reload(config, own, done) => {
+                self.own.replace(Arc::clone(&own));
+                self.input(Input::Listening(own));
                 self.input(Input::Reload(config));
                 let _ = done.send(());
             }
@@ -291,8 +293,9 @@ impl Shard {
                 Some(addrs) => Ok(addrs),
                 None => connect::resolve(&target, deadline).await,
             };
+            let own = Arc::clone(&shard.own.borrow());
             let connected = match &addrs {
-                Ok(addrs) => connect::connect(addrs, &shard.own, deadline).await,
+                Ok(addrs) => connect::connect(addrs, &own, deadline).await,
                 Err(failure) => Err(*failure),
             };
             match (connected, addrs) {

@@ -90,7 +90,7 @@ pub use origins::Origins;
 pub use own::OwnAddresses;
 pub use probe::{Probe, ProbeClient, ProbeEvent, ProbeRefusal};
 pub use pull::{Pull, PullEvent, PullPhase, PullStatus, SourceEnd};
-pub use push::{Push, PushEvent, PushPhase, PushStatus};
+pub use push::{Push, PushEnd, PushEvent, PushPhase, PushStatus};
 pub use settings::{
     Failover, ForwardSettings, OriginSettings, Patience, ProbeSettings, PullSettings, PushSettings,
     RedirectSettings, identity,

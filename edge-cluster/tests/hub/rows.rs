@@ -1,6 +1,6 @@
 //! The rows of the compatibility checklist (spec 17) about what viewers get.
 
-use edge_cluster::hub::{HubEvent, JoinKind, Lane};
+use edge_cluster::hub::{HubEvent, JoinKind, Lane, Shed};
 use rtmp_core::{Media, MediaKind};
 
 use crate::world::{
@@ -323,12 +323,31 @@ fn memory_is_let_go_when_it_is_short() {
     world.push_each(&opening(0));
     world.players[viewer].window = 0;
     world.push_each(&gop(0, 25));
-    assert!(world.hub.shed() > 0);
+    assert_eq!(world.hub.shed(Shed::Queues), 0, "there is one GOP only");
+    assert!(world.hub.shed(Shed::Everything) > 0);
     assert_eq!(world.hub.stats().segments, 0);
     world.open(viewer, usize::MAX);
     world.push_each(&[inter(1000, 0), audio(1003, 0), key(1040, 0)]);
     assert!(world.players[viewer].letters().ends_with("AK"), "{}", world.players[viewer].letters());
     assert!(!world.players[viewer].letters().contains('V'));
+}
+
+#[test]
+fn queues_are_let_go_before_the_gop_cache_is() {
+    let mut world = World::new(MIN_LATENCY);
+    let viewer = world.viewer();
+    world.push_each(&opening(0));
+    world.players[viewer].window = 0;
+    world.push_each(&gop(0, 25));
+    world.push_each(&gop(1000, 10));
+    assert!(world.hub.shed(Shed::Queues) > 0);
+    // The sound ahead of its key frame is not in the ring any more.
+    assert_eq!(world.hub.stats().segments, 20);
+    world.open(viewer, usize::MAX);
+    assert!(world.players[viewer].letters().ends_with(&format!("KA{}", "VA".repeat(9))));
+    assert_eq!(world.hub.shed(Shed::Queues), 0);
+    let late = world.viewer();
+    assert!(world.players[late].letters().starts_with("MHSKA"), "{}", world.players[late].letters());
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn check_pull(world: &World<Pull>, seed: u64) {
     for (at, event) in &world.events {
         match event {
             PullEvent::SourceBegan => assert!(!std::mem::replace(&mut source, true), "seed {seed}"),
-            PullEvent::SourceEnded(_) => {
+            PullEvent::SourceEnded { .. } => {
                 assert!(std::mem::replace(&mut source, false) && !burst, "seed {seed}");
             }
             PullEvent::Media(_) => {
@@ -153,7 +153,7 @@ fn check_push<M: Machine<Event = PushEvent>>(world: &World<M>, seed: u64) {
             PushEvent::Join { .. } => {
                 assert!(!std::mem::replace(&mut flows, true) && accepted == 1, "seed {seed}");
             }
-            PushEvent::Left => assert!(std::mem::replace(&mut flows, false), "seed {seed}"),
+            PushEvent::Left { .. } => assert!(std::mem::replace(&mut flows, false), "seed {seed}"),
             PushEvent::Accepted => accepted += 1,
             PushEvent::Refused(_) => {
                 assert_eq!(accepted, 0, "seed {seed}");

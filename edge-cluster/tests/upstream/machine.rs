@@ -83,7 +83,7 @@ fn probe_word(event: &ProbeEvent) -> Option<String> {
 fn push_flow(event: &PushEvent) -> Option<Flow> {
     match event {
         PushEvent::Join { msid } => Some(Flow::Begins(*msid)),
-        PushEvent::Left => Some(Flow::Ends),
+        PushEvent::Left { .. } => Some(Flow::Ends),
         _ => None,
     }
 }
@@ -92,7 +92,7 @@ fn push_word(event: &PushEvent) -> Option<String> {
     Some(match event {
         PushEvent::Accepted => "accepted".to_owned(),
         PushEvent::Join { .. } => "join".to_owned(),
-        PushEvent::Left => "left".to_owned(),
+        PushEvent::Left { .. } => "left".to_owned(),
         PushEvent::AttemptFailed { target, error } => format!("failed {}: {error}", target.host),
         PushEvent::RoundFailed { .. } => "wait".to_owned(),
         PushEvent::Redirected { from, to } => format!("redirected {}>{}", from.host, to.host),
@@ -106,7 +106,7 @@ fn pull_word(event: &PullEvent) -> Option<String> {
     Some(match event {
         PullEvent::Accepted => "accepted".to_owned(),
         PullEvent::SourceBegan => "source".to_owned(),
-        PullEvent::SourceEnded(why) => format!("ended {}", first_word(&format!("{why:?}"))),
+        PullEvent::SourceEnded { why, .. } => format!("ended {}", first_word(&format!("{why:?}"))),
         PullEvent::Redirected { from, to } => format!("redirected {}>{}", from.host, to.host),
         PullEvent::AttemptFailed { target, error } => format!("failed {}: {error}", target.host),
         PullEvent::RoundFailed { wait } => format!("wait {}", wait.as_secs_f64().round()),

@@ -2,6 +2,7 @@
 
 mod actors;
 mod chance;
+mod memory;
 mod net;
 mod rules;
 mod stories;

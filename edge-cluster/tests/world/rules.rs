@@ -157,6 +157,24 @@ fn the_origin_s_refusal_reaches_the_publisher_of_the_edge() {
 }
 
 #[test]
+fn row_13_without_gop_cache_viewers_of_all_shards_begin_where_the_stream_is() {
+    let mut world = World::new(21);
+    world.edge("origin", 1, &[], "");
+    let edge = world.edge("edge", 3, &["origin"], "min_latency on; play { gop_cache off; }");
+    world.publish(edge, "show", 1);
+    world.run(ms(1800));
+    let viewers: Vec<_> = (0..8).map(|_| world.view(edge, "show")).collect();
+    for viewer in &viewers {
+        world.clients[*viewer].judge_mut().any_start = true;
+    }
+    world.run(ms(120));
+    for viewer in viewers {
+        let pictures = world.clients[viewer].judge().pictures;
+        assert!((1..=5).contains(&pictures), "{pictures} pictures in 120 ms");
+    }
+}
+
+#[test]
 fn row_18_rules_of_addresses_and_pages_refuse() {
     let mut world = World::new(9);
     let server = world.edge("a", 1, &[], "security { enabled on; allow play all; deny publish all; }");

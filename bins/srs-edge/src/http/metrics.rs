@@ -64,6 +64,19 @@ fn text(app: &App, snapshot: &Snapshot) -> String {
         totals.resyncs,
     );
     page.single("srs_media_bytes", "gauge", "Bytes of media held.", totals.memory_bytes);
+    page.single("srs_media_bytes_max", "gauge", "Bytes of media that may be held.", totals.media_bytes_max);
+    page.single(
+        "srs_media_sheds_total",
+        "counter",
+        "How often media was let go because too much was held.",
+        totals.media_sheds,
+    );
+    page.single(
+        "srs_media_shed_bytes_total",
+        "counter",
+        "Bytes of media let go because too much was held.",
+        totals.media_shed_bytes,
+    );
     page.metric("srs_clients", "gauge", "Clients, by what they do.");
     for kind in [
         ClientKind::RtmpPlay,

@@ -8,12 +8,15 @@ pub(crate) mod rtmp;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use rustix::net;
 
 /// Nothing here takes longer on a machine that is merely busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -51,9 +54,18 @@ impl Drop for Folder {
     }
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, and that no outgoing connection takes meanwhile: those have ports of the system's
+/// choice, from 32768 on.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Tests of several processes begin at different places.
+        let number = std::process::id().wrapping_mul(97).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = 12_000 + (number % 8_000) as u16;
+        if TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 pub(crate) fn program(folder: &Path) -> Command {
@@ -168,6 +180,17 @@ pub(crate) fn request(port: u16, method: &str, path: &str, headers: &str) -> Res
 
 pub(crate) fn get(port: u16, path: &str) -> Response {
     request(port, "GET", path, "")
+}
+
+/// A connection from another address of this machine, 127.0.0.`host`.
+pub(crate) fn open_from(host: u8, port: u16, configure: impl FnOnce(&OwnedFd)) -> TcpStream {
+    let socket = net::socket(net::AddressFamily::INET, net::SocketType::STREAM, None).unwrap();
+    configure(&socket);
+    net::bind(&socket, &SocketAddr::from(([127, 0, 0, host], 0))).unwrap();
+    net::connect(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, port))).unwrap();
+    let socket = TcpStream::from(socket);
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket
 }
 
 pub(crate) fn open(port: u16) -> TcpStream {

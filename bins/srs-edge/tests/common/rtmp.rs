@@ -1,8 +1,9 @@
 //! A publisher and a player, by `rtmp-core`.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,11 @@ const METADATA: &[u8] = b"\x02\x00\x0d@setDataFrame\x02\x00\x0aonMetaData\x08\0\
 
 /// A client that runs until it is dropped.
 pub(crate) struct Client {
+    /// Its end of the connection.
+    pub(crate) addr: SocketAddr,
     events: Receiver<ClientEvent>,
+    /// While set, nothing is read from the socket.
+    stalled: Arc<AtomicBool>,
     /// Dropping it ends the thread.
     _stop: Sender<()>,
 }
@@ -27,23 +32,49 @@ pub(crate) struct Client {
 impl Client {
     /// Publishes 25 small pictures a second, every tenth a key picture, once the server allows it.
     pub(crate) fn publish(port: u16, tc_url: &str, stream: &str) -> Self {
-        Self::start(port, tc_url, stream, Purpose::Publish(PublishKind::Live))
+        Self::start(open(port), tc_url, stream, Purpose::Publish(PublishKind::Live), Pictures::Themselves)
+    }
+
+    /// Publishes the pictures that are put into the channel.
+    pub(crate) fn publish_by_hand(port: u16, tc_url: &str, stream: &str) -> (Self, Sender<Picture>) {
+        let (hand, pictures) = channel();
+        let purpose = Purpose::Publish(PublishKind::Live);
+        (Self::start(open(port), tc_url, stream, purpose, Pictures::ByHand(pictures)), hand)
     }
 
     pub(crate) fn play(port: u16, tc_url: &str, stream: &str) -> Self {
-        Self::start(port, tc_url, stream, Purpose::Play)
+        Self::play_on(open(port), tc_url, stream)
     }
 
-    fn start(port: u16, tc_url: &str, stream: &str, purpose: Purpose) -> Self {
+    pub(crate) fn play_on(socket: TcpStream, tc_url: &str, stream: &str) -> Self {
+        Self::start(socket, tc_url, stream, Purpose::Play, Pictures::Themselves)
+    }
+
+    fn start(socket: TcpStream, tc_url: &str, stream: &str, purpose: Purpose, pictures: Pictures) -> Self {
         let app = tc_url.split('?').next().unwrap().rsplit('/').next().unwrap();
         let mut target = Target::new(tc_url, app, stream, purpose);
         target.properties.push("pageUrl", "http://page.example.com/watch");
         let client = ClientConnection::new(Arc::new(ConnectionConfig::default()), target, 1, Instant::now());
-        let socket = open(port);
+        let addr = socket.local_addr().unwrap();
         let (sender, events) = channel();
         let (stop, stopped) = channel();
-        std::thread::spawn(move || drop(run(socket, client, &sender, &stopped)));
-        Self { events, _stop: stop }
+        let stalled = Arc::new(AtomicBool::new(false));
+        let stalls = Arc::clone(&stalled);
+        std::thread::spawn(move || drop(run(socket, client, &sender, &stopped, pictures, &stalls)));
+        Self { addr, events, stalled, _stop: stop }
+    }
+
+    /// Stops reading, or goes on.
+    pub(crate) fn stall(&self, stalled: bool) {
+        self.stalled.store(stalled, Ordering::Relaxed);
+    }
+
+    /// Waits until the server says that it plays.
+    pub(crate) fn wait_until_playing(&self) {
+        self.wait_for(|event| match event {
+            ClientEvent::Refused(status) => panic!("refused: {status:?}"),
+            event => (*event == ClientEvent::PlayStarted).then_some(()),
+        });
     }
 
     /// Waits for an event and returns what `wanted` makes of it.
@@ -77,6 +108,19 @@ impl Client {
         })
     }
 
+    /// The next picture, unless none comes for so long.
+    pub(crate) fn next_picture(&self, wait: Duration) -> Option<Picture> {
+        loop {
+            match self.events.recv_timeout(wait).ok()? {
+                ClientEvent::Media(media) if media.kind == MediaKind::Video && media.payload[1] == 1 => {
+                    return Some(Picture::of(&media));
+                }
+                ClientEvent::Refused(status) => panic!("refused: {status:?}"),
+                _ => {}
+            }
+        }
+    }
+
     /// Waits for the refusal and returns its code.
     pub(crate) fn wait_for_refusal(&self) -> String {
         self.wait_for(|event| match event {
@@ -104,13 +148,17 @@ fn run(
     mut client: ClientConnection,
     events: &Sender<ClientEvent>,
     stopped: &Receiver<()>,
+    pictures: Pictures,
+    stalled: &AtomicBool,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let (mut input, mut scratch) = (BytesMut::new(), vec![0; 65536]);
-    let mut pictures: Option<u32> = None;
-    socket.set_read_timeout(Some(Duration::from_millis(40)))?;
+    let mut number: Option<u32> = None;
+    let tick = Duration::from_millis(if matches!(pictures, Pictures::ByHand(_)) { 1 } else { 40 });
+    socket.set_read_timeout(Some(tick))?;
     loop {
         socket.write_all(&client.outgoing().split())?;
-        match socket.read(&mut scratch) {
+        match socket.read(if stalled.load(Ordering::Relaxed) { &mut [] } else { &mut scratch[..] }) {
+            Ok(0) if stalled.load(Ordering::Relaxed) => std::thread::sleep(tick),
             Ok(0) => return Ok(()),
             Ok(length) => input.extend_from_slice(&scratch[..length]),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -126,19 +174,59 @@ fn run(
             if event == ClientEvent::PublishAccepted {
                 // What encoders say first, in a write of its own.
                 client.send_media(&Media { kind: MediaKind::Data, ..media(0, METADATA) })?;
-                pictures = Some(0);
+                client.send_media(&media(0, &[0x17, 0, 0, 0, 0, 1, 0x42, 0xc0, 0x1e, 0xff, 0xe0, 0]))?;
+                number = Some(0);
             }
             events.send(event)?;
         }
         socket.write_all(&client.outgoing().split())?;
-        if let Some(number) = &mut pictures {
-            if *number == 0 {
-                client.send_media(&media(0, &[0x17, 0, 0, 0, 0, 1, 0x42, 0xc0, 0x1e, 0xff, 0xe0, 0]))?;
+        let Some(number) = &mut number else { continue };
+        match &pictures {
+            Pictures::Themselves => {
+                let picture = Picture { number: *number, is_key: number.is_multiple_of(10), length: 10 };
+                client.send_media(&picture.media())?;
+                *number += 1;
             }
-            let first = if number.is_multiple_of(10) { 0x17 } else { 0x27 };
-            client.send_media(&media(*number * 40, &[first, 1, 0, 0, 0, 0, 0, 0, 1, 9]))?;
-            *number += 1;
+            Pictures::ByHand(pictures) => {
+                while let Ok(picture) = pictures.try_recv() {
+                    client.send_media(&picture.media())?;
+                    socket.write_all(&client.outgoing().split())?;
+                }
+            }
         }
+    }
+}
+
+/// Where a publisher has its pictures from.
+enum Pictures {
+    /// It makes one every 40 ms.
+    Themselves,
+    ByHand(Receiver<Picture>),
+}
+
+/// A picture of a stream with 25 of them a second.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Picture {
+    pub(crate) number: u32,
+    pub(crate) is_key: bool,
+    /// Bytes, 10 at least.
+    pub(crate) length: usize,
+}
+
+impl Picture {
+    fn media(self) -> Media {
+        let mut payload = vec![0; self.length];
+        payload[0] = if self.is_key { 0x17 } else { 0x27 };
+        payload[1] = 1;
+        payload[5..9].copy_from_slice(&self.number.to_be_bytes());
+        payload[9] = 9;
+        media(self.number * 40, &payload)
+    }
+
+    pub(crate) fn of(media: &Media) -> Self {
+        let payload = &media.payload;
+        let number = u32::from_be_bytes(payload[5..9].try_into().unwrap());
+        Self { number, is_key: payload[0] == 0x17, length: payload.len() }
     }
 }
 

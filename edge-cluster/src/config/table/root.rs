@@ -101,6 +101,14 @@ const EXTENSION: &[DirectiveSpec] = &[
         "Connections that one address may have.",
     )
     .no_variable(),
+    row(
+        "media_max_bytes",
+        Bytes,
+        "1g",
+        Live,
+        "Media that all streams together may hold; above it what is needed least is let go.",
+    )
+    .no_variable(),
     row("handshake_timeout", Number, "5", NewConnections, "Time from accept to a finished handshake.")
         .unit("s")
         .no_variable(),

@@ -20,7 +20,12 @@ pub enum PullEvent {
     /// The messages since the last `BurstEnd` arrived together.
     BurstEnd,
     /// The stream is over for now. Players stay: the next `SourceBegan` comes from this origin or another one.
-    SourceEnded(SourceEnd),
+    SourceEnded {
+        /// The server.
+        target: HostPort,
+        /// Why.
+        why: SourceEnd,
+    },
     /// The origin sent us on; the next output connects there.
     Redirected {
         /// The server that did.
@@ -43,16 +48,20 @@ pub enum PullEvent {
 }
 
 /// Why a source ended.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceEnd {
     /// The origin says that the publisher has left. The connection stays for a while: it may come back there.
+    #[error("nobody publishes it there any more")]
     Unpublished,
     /// The attempt failed.
+    #[error(transparent)]
     Lost(AttemptError),
     /// The origin sent us elsewhere.
+    #[error("redirected")]
     Redirected,
     /// [`Pull::stop`](super::Pull::stop) was called.
+    #[error("not needed any more")]
     Stopped,
 }
 

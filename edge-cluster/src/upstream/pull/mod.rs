@@ -279,8 +279,9 @@ impl Pull {
         self.end_burst();
         if let Stage::Running(attempt) = &mut self.stage
             && std::mem::take(&mut attempt.source)
+            && let Some(target) = self.caller.target().cloned()
         {
-            self.caller.event(PullEvent::SourceEnded(why));
+            self.caller.event(PullEvent::SourceEnded { target, why });
         }
     }
 

@@ -21,7 +21,12 @@ pub enum PushEvent {
         msid: u32,
     },
     /// No media any more: forget what was partly sent. The machine looks for another origin, unless an end follows.
-    Left,
+    Left {
+        /// The server.
+        target: HostPort,
+        /// Why.
+        why: PushEnd,
+    },
     /// An attempt failed. The next one begins at once, unless another event says something else.
     AttemptFailed {
         /// The server.
@@ -45,6 +50,21 @@ pub enum PushEvent {
     Refused(Box<Status>),
     /// The stream cannot be kept at any origin: send the publisher this status and close. The push is over.
     GaveUp(Box<Status>),
+}
+
+/// Why a server gets no media any more.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PushEnd {
+    /// The attempt failed.
+    #[error(transparent)]
+    Lost(AttemptError),
+    /// The server sent us elsewhere.
+    #[error("redirected")]
+    Redirected,
+    /// [`Push::stop`](super::Push::stop) was called: the publisher has left.
+    #[error("the publisher has left")]
+    Stopped,
 }
 
 /// What a push is doing.

@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use rtmp_core::message::{PublishKind, Status, status::code};
 use rtmp_core::{AnnouncePublish, ClientEvent, CommandError, Media, MediaKind, Progress, Purpose};
 
-pub use event::{PushEvent, PushPhase, PushStatus};
+pub use event::{PushEnd, PushEvent, PushPhase, PushStatus};
 
 use super::caller::{Caller, Machine, Next};
 use super::line::{Farewell, with_times};
@@ -161,7 +161,7 @@ impl Push {
 
     /// The publisher is gone: `FCUnpublish` and `deleteStream` free the name at the origin at once.
     pub fn stop(&mut self) {
-        self.leave();
+        self.leave(PushEnd::Stopped);
         self.caller.hang_up(Farewell::Say);
         self.stage = Stage::Over;
     }
@@ -281,7 +281,7 @@ impl Push {
         let settings = Arc::clone(&self.settings);
         match self.caller.follow(url, settled, settings.redirects.rules(&settings.origin.own)) {
             Ok((from, to)) => {
-                self.leave();
+                self.leave(PushEnd::Redirected);
                 if self.accepted {
                     self.outage.begin(now);
                 }
@@ -306,9 +306,11 @@ impl Push {
         settled
     }
 
-    fn leave(&mut self) {
-        if let Stage::Running(Publish::Accepted { .. }) = self.stage {
-            self.caller.event(PushEvent::Left);
+    fn leave(&mut self, why: PushEnd) {
+        if let Stage::Running(Publish::Accepted { .. }) = self.stage
+            && let Some(target) = self.caller.target().cloned()
+        {
+            self.caller.event(PushEvent::Left { target, why });
         }
     }
 
@@ -320,7 +322,7 @@ impl Push {
     }
 
     fn give_up(&mut self, status: Status) {
-        self.leave();
+        self.leave(PushEnd::Lost(AttemptError::Ended(Box::new(status.clone()))));
         self.caller.hang_up(Farewell::Say);
         self.end(PushEvent::GaveUp(Box::new(status)));
     }
@@ -371,7 +373,7 @@ impl Machine for Push {
 
     fn fail(&mut self, now: Instant, error: AttemptError) {
         let settled = self.settle(now);
-        self.leave();
+        self.leave(PushEnd::Lost(error.clone()));
         self.caller.hang_up(Farewell::Skip);
         let Some(target) = self.caller.target().cloned() else { return };
         self.caller.count_failure();
