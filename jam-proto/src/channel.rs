@@ -134,8 +134,8 @@ impl Channel {
         counter_first: u8,
         now: Instant,
     ) -> Self {
-        let reliable =
-            ReliableLimits { attempts_max: Some(limits.attempts_max), ..ReliableLimits::default() };
+        let attempts_max = Some(limits.unproven_attempts_max);
+        let reliable = ReliableLimits { attempts_max, ..ReliableLimits::default() };
         Self {
             last_datagram: now,
             resumed_at: None,

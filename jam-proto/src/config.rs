@@ -28,6 +28,9 @@ pub struct ServerLimits {
     pub probes_per_host_max: usize,
     /// How often a newcomer is asked. Default 3.
     pub probe_attempts_max: u8,
+    /// How often a message is sent to a newcomer that has a slot but has not acknowledged all that proves its address, 400
+    /// ms apart: one that was lucky with its guesses keeps the slot no longer. Default 8: 3.2 s.
+    pub unproven_attempts_max: u32,
     /// Time between two questions. Default 400 ms.
     pub probe_interval: Duration,
     /// Time a newcomer has to answer. Default 2 s.
@@ -67,6 +70,7 @@ impl Default for ServerLimits {
             probes_max: 64,
             probes_per_host_max: 16,
             probe_attempts_max: 3,
+            unproven_attempts_max: 8,
             probe_interval: Duration::from_millis(400),
             probe_lifetime: Duration::from_secs(2),
             channels_per_host_max: ChannelId::COUNT_MAX,
@@ -92,6 +96,7 @@ impl ServerLimits {
             ("probes_max", self.probes_max == 0),
             ("probes_per_host_max", self.probes_per_host_max == 0),
             ("probe_attempts_max", self.probe_attempts_max == 0),
+            ("unproven_attempts_max", self.unproven_attempts_max == 0),
             ("probe_interval", self.probe_interval.is_zero()),
             ("probe_lifetime", self.probe_lifetime.is_zero()),
             ("channels_per_host_max", self.channels_per_host_max == 0),

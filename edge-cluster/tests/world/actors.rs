@@ -45,7 +45,8 @@ pub(crate) struct Publisher {
     sounds: u32,
     pub(crate) accepted: bool,
     pub(crate) silent: bool,
-    base: u32,
+    /// Time of its first message.
+    pub(crate) base: u32,
 }
 
 /// Looks at everything a viewer gets.

@@ -2,9 +2,11 @@
 
 mod actors;
 mod chance;
+mod heap;
 mod memory;
 mod net;
 mod rules;
+mod soak;
 mod stories;
 
 use std::time::Duration;
@@ -14,6 +16,9 @@ use edge_cluster::edge::EdgeOptions;
 
 use actors::Actor;
 use net::Net;
+
+#[global_allocator]
+static HEAP: heap::PerThread = heap::PerThread;
 
 pub(crate) type World = Net<Actor>;
 

@@ -28,6 +28,8 @@ pub(crate) struct Node {
     /// Pulls under way, by connection.
     pulls: BTreeMap<ConnId, StreamKey>,
     pub(crate) up: bool,
+    /// Its process is not scheduled until then; what is sent to it waits in the network.
+    frozen: Option<Instant>,
 }
 
 enum Parcel {
@@ -129,6 +131,7 @@ impl<C: Client> Net<C> {
             questions: Vec::new(),
             pulls: BTreeMap::new(),
             up: true,
+            frozen: None,
         });
         self.nodes.len() - 1
     }
@@ -139,6 +142,13 @@ impl<C: Client> Net<C> {
         let number = self.clients.len() - 1;
         self.dial(Holder::Client(number), node);
         number
+    }
+
+    /// Another client takes the number of one that has ended.
+    pub(crate) fn connect_as(&mut self, number: usize, client: C, node: usize) {
+        assert!(self.line_of(number).is_none(), "client {number} is still connected");
+        self.clients[number] = client;
+        self.dial(Holder::Client(number), node);
     }
 
     fn dial(&mut self, from: Holder, node: usize) {
@@ -216,6 +226,18 @@ impl<C: Client> Net<C> {
         }
     }
 
+    /// A server's process is not scheduled for a while.
+    pub(crate) fn freeze(&mut self, node: usize, until: Instant) {
+        self.nodes[node].frozen = Some(until);
+    }
+
+    fn is_frozen(&self, line: usize, end: usize) -> bool {
+        match self.lines[line].ends[end].holder {
+            Holder::Server(node, ..) | Holder::Moving(node, _) => self.nodes[node].frozen.is_some(),
+            Holder::Client(_) | Holder::Nobody => false,
+        }
+    }
+
     /// All connections of a server break; while it is down nobody connects.
     pub(crate) fn kill(&mut self, node: usize, up: bool) {
         self.nodes[node].up = up;
@@ -249,6 +271,10 @@ impl<C: Client> Net<C> {
 
     fn step(&mut self) {
         for node in 0..self.nodes.len() {
+            self.nodes[node].frozen.take_if(|until| *until <= self.now);
+            if self.nodes[node].frozen.is_some() {
+                continue;
+            }
             self.deliver_parcels(node);
             for shard in 0..self.nodes[node].shards.len() {
                 if self.nodes[node].shards[shard].poll_timeout().is_some_and(|at| at <= self.now) {
@@ -265,10 +291,14 @@ impl<C: Client> Net<C> {
         }
         for line in 0..self.lines.len() {
             for end in 0..2 {
-                self.receive(line, end);
+                if !self.is_frozen(line, end) {
+                    self.receive(line, end);
+                }
             }
             for end in 0..2 {
-                self.flush(line, end);
+                if !self.is_frozen(line, end) {
+                    self.flush(line, end);
+                }
             }
         }
         self.lines.retain(|line| line.ends.iter().any(|side| side.holder != Holder::Nobody));

@@ -27,6 +27,19 @@ impl<C: Codec> Batch<C> {
         let phase = TickPhase { number: 0, samples: 0 };
         Self { phase, sources: Vec::new(), groups: Vec::new(), planes: None, scratch: Scratch::default() }
     }
+
+    /// Bytes held between ticks, when sources and groups are at home.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.sources.capacity() * size_of::<Box<Source<C>>>()
+            + self.groups.capacity() * size_of::<Box<Group<C::Encoder>>>()
+            + self.scratch.memory_bytes()
+    }
+
+    /// The same at most, for ticks of `samples`, without the lists of sources and groups.
+    pub(crate) fn memory_bytes_max(samples: usize) -> usize {
+        size_of::<Self>() + Scratch::memory_bytes_max(samples)
+    }
 }
 
 impl<C: Codec> Job for Batch<C> {

@@ -21,6 +21,7 @@
 
 mod batch;
 mod config;
+mod memory;
 mod output;
 mod phase;
 mod source;

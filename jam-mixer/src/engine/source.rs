@@ -148,6 +148,16 @@ impl<C: Codec> Source<C> {
         &self.before
     }
 
+    /// Bytes held, without the machine itself and the coder's inside.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let stream = self.stream.as_ref().map_or(0, |stream| {
+            // The buffer itself is part of the machine.
+            let jitter = stream.jitter.memory_bytes().saturating_sub(size_of::<JitterBuffer>());
+            jitter + stream.spare.capacity() * size_of::<i16>()
+        });
+        stream + (self.pcm.capacity() + self.before.capacity()) * size_of::<i16>()
+    }
+
     pub(crate) fn layout(&self) -> Layout {
         self.stream.as_ref().map_or(Layout::Mono, |stream| stream.spec.layout)
     }

@@ -304,7 +304,13 @@ impl JitterBuffer {
     /// Memory held: constant from construction on.
     #[must_use]
     pub const fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.ring.memory_bytes() + self.lateness.memory_bytes()
+        size_of::<Self>() + self.ring.memory_bytes() + Lateness::memory_bytes()
+    }
+
+    /// The same for blocks of at most `block_bytes`.
+    #[must_use]
+    pub(crate) const fn memory_bytes_max(block_bytes: usize) -> usize {
+        size_of::<Self>() + Ring::memory_bytes_max(block_bytes) + Lateness::memory_bytes()
     }
 
     fn put_numbered(&mut self, number: u8, block: &[u8], lead_us: Option<u32>) -> bool {

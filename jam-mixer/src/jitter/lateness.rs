@@ -183,7 +183,7 @@ impl Lateness {
     }
 
     /// Heap memory.
-    pub(super) const fn memory_bytes(&self) -> usize {
+    pub(super) const fn memory_bytes() -> usize {
         size_of::<[u16; LEVELS]>() * (PERIODS_MAX + 1)
     }
 

@@ -58,6 +58,10 @@ impl Ring {
     pub(super) const fn memory_bytes(&self) -> usize {
         self.bytes.len()
     }
+
+    pub(super) const fn memory_bytes_max(block_bytes: usize) -> usize {
+        block_bytes * SLOTS
+    }
 }
 
 const fn slot(seq: i64) -> usize {

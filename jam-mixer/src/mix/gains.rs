@@ -32,6 +32,16 @@ impl GainMatrix {
         Self { rows: vec![None; CHANNELS] }
     }
 
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let rows = self.rows.iter().flatten().count();
+        self.rows.capacity() * size_of::<Option<Box<Row>>>() + rows * size_of::<Row>()
+    }
+
+    /// The most [`memory_bytes`](Self::memory_bytes) can be with so many listeners.
+    pub(crate) const fn memory_bytes_max(listeners: usize) -> usize {
+        CHANNELS * size_of::<Option<Box<Row>>>() + listeners * size_of::<Row>()
+    }
+
     fn row(&self, listener: ChannelId) -> &Row {
         self.rows[listener.index()].as_deref().unwrap_or(&Row::DEFAULT)
     }

@@ -116,6 +116,11 @@ impl<E: Encode> Group<E> {
         }
     }
 
+    /// Bytes held, without what the encoder holds inside.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.pcm.capacity() * size_of::<i16>() + self.blocks.capacity()
+    }
+
     /// The mix this group wants this tick, and where it goes.
     pub(crate) fn mix(&mut self, phase: &TickPhase) -> Mix<'_> {
         let sides = self.spec.layout.sides();

@@ -54,6 +54,17 @@ impl<E: Encode> Groups<E> {
         }
     }
 
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let groups: usize = self.iter().map(Group::memory_bytes).sum();
+        self.table.capacity() * size_of::<Option<Box<Group<E>>>>() + groups
+    }
+
+    /// The most [`memory_bytes`](Self::memory_bytes) can be with so many groups of such blocks.
+    pub(crate) const fn memory_bytes_max(groups: usize, block_bytes: usize, pcm_len: usize) -> usize {
+        let group = size_of::<Group<E>>() + pcm_len * size_of::<i16>() + block_bytes * BLOCKS_KEPT as usize;
+        2 * CHANNELS * size_of::<Option<Box<Group<E>>>>() + groups * group
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Group<E>> {
         self.table.iter().flatten().map(Box::as_ref)
     }

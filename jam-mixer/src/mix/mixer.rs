@@ -69,6 +69,17 @@ impl Scratch {
             sums.resize(samples, 0.0);
         }
     }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let sums: usize = self.left.iter().chain(&self.right).map(Vec::capacity).sum();
+        sums * size_of::<f32>() + self.weights.capacity() * size_of::<[Lanes; LISTENERS]>()
+    }
+
+    /// The most [`memory_bytes`](Self::memory_bytes) can be for ticks of `samples`.
+    pub(crate) const fn memory_bytes_max(samples: usize) -> usize {
+        let weights = ChannelId::COUNT_MAX.next_power_of_two() * size_of::<[Lanes; LISTENERS]>();
+        2 * LISTENERS * samples * size_of::<f32>() + weights
+    }
 }
 
 /// Forms one mix by itself on any path; gives the same samples as [`mix_dense`] where that applies.

@@ -78,6 +78,21 @@ impl Planes {
         }
     }
 
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let floats: usize = self.planes.iter().map(|p| p.rows.capacity() + p.sum.capacity()).sum();
+        size_of::<Self>() + self.rows.capacity() * size_of::<ChannelId>() + floats * size_of::<f32>()
+    }
+
+    /// The most [`memory_bytes`](Self::memory_bytes) can be with so many sources.
+    pub(crate) fn memory_bytes_max(samples: usize, delay_panning: bool, sources: usize) -> usize {
+        let empty = Self::new(samples, delay_panning);
+        // Rows are added one by one: a plane doubles when it is full.
+        let rows = (sources.max(4) * empty.stride()).next_power_of_two();
+        size_of::<Self>()
+            + ChannelId::COUNT_MAX * size_of::<ChannelId>()
+            + 3 * (2 * rows + 2 * samples) * size_of::<f32>()
+    }
+
     /// Starts a tick without sources. `split` says that a stereo source will come.
     pub(crate) fn clear(&mut self, split: bool) {
         self.rows.clear();

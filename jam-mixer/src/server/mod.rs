@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jam_proto::directory::Directory;
 use jam_proto::server::{self, Admission, Disposition};
 use jam_proto::text::LocalTime;
 use jam_proto::{ChannelId, CommandError, Input, Server, ServerConfig, Transmit};
@@ -291,7 +292,7 @@ impl<C: Codec> JamServer<C> {
     /// The list of a directory as it is kept in a file; `None` if this server is none.
     #[must_use]
     pub fn directory_text(&self) -> Option<String> {
-        self.protocol.directory().map(jam_proto::directory::Directory::save)
+        self.protocol.directory().map(Directory::save)
     }
 
     /// Tells the time of day for chat lines. It runs on by itself; repeat it every few minutes, for summer time.
@@ -353,6 +354,43 @@ impl<C: Codec> JamServer<C> {
             musicians: self.protocol.connected() as u64,
             load_permille: (self.load.mean() * 1000.0) as u64,
         }
+    }
+
+    /// Bytes held now, without the machine itself and without what coders hold inside: see
+    /// [`Engine::memory_bytes`].
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let waiting: usize = self
+            .outputs
+            .iter()
+            .map(|output| match output {
+                Queued::Transmit(transmit) => transmit.payload.len(),
+                Queued::Event(Event::Protocol(server::Event::Chat { line, .. })) => line.len(),
+                Queued::Event(_) | Queued::Audio => 0,
+            })
+            .sum();
+        self.protocol.memory_bytes()
+            + self.protocol.directory().map_or(0, Directory::memory_bytes)
+            + self.engine.memory_bytes()
+            + self.outputs.capacity() * size_of::<Queued>()
+            + waiting
+            + self.levels.capacity()
+    }
+
+    /// What [`memory_bytes`](Self::memory_bytes) never exceeds with this configuration and executor, whatever is
+    /// received, while outputs are drained after every call.
+    #[must_use]
+    pub fn memory_bytes_max(&self) -> usize {
+        let config = self.protocol.config();
+        // After a reload there may be more musicians than newcomers would be let in to.
+        let channels = usize::from(config.channels_max()).max(self.protocol.connected());
+        // What the protocol's queue holds is moved through this one; texts are counted there.
+        let outputs = 2 * ChannelId::COUNT_MAX * 24 * size_of::<Queued>();
+        Server::memory_bytes_max(config)
+            + self.protocol.directory().map_or(0, Directory::memory_bytes_max)
+            + Engine::<C>::memory_bytes_max(self.engine.config(), channels, self.executor.width())
+            + outputs
+            + ChannelId::COUNT_MAX
     }
 
     /// The configuration in force.

@@ -5,7 +5,7 @@ use jam_mixer::codec::JamCodec;
 use jam_mixer::job::Inline;
 use jam_mixer::server::{Event as JamEvent, JamConfig, JamServer, Output, Stats};
 use jam_proto::server::Event;
-use jam_proto::{ChannelId, Input, Server};
+use jam_proto::{ChannelId, Input};
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -84,8 +84,8 @@ impl Room {
         self.jam.stats()
     }
 
-    /// Bytes held by the protocol side, and the most it may hold.
+    /// Bytes held, and the most that may be held.
     pub(crate) fn memory_bytes(&self) -> (usize, usize) {
-        (self.jam.protocol().memory_bytes(), Server::memory_bytes_max(self.jam.config()))
+        (self.jam.memory_bytes(), self.jam.memory_bytes_max())
     }
 }

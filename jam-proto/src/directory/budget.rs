@@ -101,6 +101,17 @@ impl Purse {
         }
     }
 
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.sources.len() * Self::SOURCE_BYTES
+    }
+
+    pub(super) const fn memory_bytes_max(budget: &ListBudget) -> usize {
+        budget.sources_max * Self::SOURCE_BYTES
+    }
+
+    /// The nodes of a tree are between half full and full.
+    const SOURCE_BYTES: usize = 2 * (size_of::<Ipv4Addr>() + size_of::<Bucket>());
+
     #[cfg(test)]
     pub(super) fn sources(&self) -> usize {
         self.sources.len()

@@ -108,6 +108,36 @@ impl Directory {
         }
     }
 
+    /// Bytes held now, without the machine itself.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let texts = |listed: &Listed| listed.registration.name.len() + listed.registration.city.len();
+        let outputs: usize = self
+            .outputs
+            .iter()
+            .map(|output| match output {
+                DirectoryOutput::Transmit(transmit) => transmit.payload.len(),
+                DirectoryOutput::Event(_) => 0,
+            })
+            .sum();
+        self.entries.capacity() * size_of::<Listed>()
+            + self.entries.iter().map(texts).sum::<usize>()
+            + self.purse.memory_bytes()
+            + self.outputs.capacity() * size_of::<DirectoryOutput>()
+            + outputs
+    }
+
+    /// What [`memory_bytes`](Self::memory_bytes) never exceeds while outputs are drained after every call.
+    #[must_use]
+    pub fn memory_bytes_max(&self) -> usize {
+        let limits = &self.config.limits;
+        // Name and city have 20 characters each, of four bytes at most.
+        let entry = size_of::<Listed>() + 2 * 80;
+        // One call gives both lists and a hole punch for each entry, or one answer.
+        let outputs = 2 * (limits.entries_max + 2) * (size_of::<DirectoryOutput>() + 16) + 2 * BODY_BYTES_MAX;
+        2 * limits.entries_max * entry + Purse::memory_bytes_max(&limits.budget) + outputs
+    }
+
     /// Takes what happened. Datagrams that are nothing to a directory are ignored.
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
         match input {

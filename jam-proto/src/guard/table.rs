@@ -110,8 +110,8 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
     pub(crate) fn memory_bytes(&self) -> usize {
         self.slots.capacity() * size_of::<Slot<K, V>>()
             + self.free.capacity() * size_of::<u32>()
-            // A hash table keeps a key, a value and a control byte per place.
-            + self.index.capacity() * (size_of::<(K, u32)>() + 1)
+            // A hash table keeps a key, a value and a control byte per place, and fills seven of eight places.
+            + self.index.capacity() * 8 / 7 * (size_of::<(K, u32)>() + 1)
     }
 
     fn unlink(&mut self, at: u32) {

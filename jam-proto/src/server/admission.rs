@@ -14,13 +14,24 @@ use crate::wire::{FRAME_OVERHEAD_BYTES, Frame};
 /// Bytes of message 20, the only one a newcomer sends on its own.
 const PROPS_BYTES: usize = 19;
 
+/// Questions a newcomer has to answer. One has only 256 answers, and nothing keeps a forger from trying many addresses.
+const QUESTIONS: usize = 2;
+
+#[derive(Clone, Copy, Debug)]
+struct Question {
+    /// Another one than the other questions'.
+    counter: u8,
+    answered: bool,
+}
+
 /// A newcomer that has been asked to prove its address.
 ///
-/// It is asked with message 21 under a counter it cannot guess. Clients answer it whether or not they are connected
-/// already (spec 10.6).
+/// It is asked with message 21 under counters it cannot guess. Clients answer it whether or not they are connected
+/// already (spec 10.6). Both questions are asked at the same time, so that two cost no more time than one.
 #[derive(Debug)]
 pub(super) struct Probe {
-    counter: u8,
+    questions: [Question; QUESTIONS],
+    /// How often it was asked.
     asked: u8,
     began_at: Instant,
     /// When it knocked last.
@@ -116,15 +127,18 @@ impl Server {
             self.stats.probes_limited += 1;
             return false;
         }
-        let counter = self.secret.next_u8();
-        let fresh = || Probe { counter, asked: 0, began_at: now, heard_at: now, next_at: now, props: None };
+        let first = self.secret.next_u8();
+        // One of the 255 others, each as likely.
+        let second = first.wrapping_add(1 + (self.secret.next_u64() % 255) as u8);
+        let questions = [first, second].map(|counter| Question { counter, answered: false });
+        let fresh = || Probe { questions, asked: 0, began_at: now, heard_at: now, next_at: now, props: None };
         let (_, evicted) = self.probes.touch_or(src, fresh);
         self.stats.probes_evicted += u64::from(evicted.is_some());
         self.wake_at(now.checked_add(self.limits().probe_lifetime));
         true
     }
 
-    /// Asks, if it is time to and the stranger has paid for the question with bytes of its own.
+    /// Asks what is not answered, if it is time to and the stranger has paid for it with bytes of its own.
     fn ask(&mut self, now: Instant, src: SocketAddr) {
         let (attempts_max, interval) = {
             let limits = self.limits();
@@ -134,14 +148,18 @@ impl Server {
         if now < probe.next_at {
             return;
         }
-        if probe.asked < attempts_max
-            && self.responder.guard.permits_bytes(now, src.ip(), FRAME_OVERHEAD_BYTES, Loan::Never)
+        let questions = probe.questions;
+        let open = questions.iter().filter(|question| !question.answered);
+        let bytes = FRAME_OVERHEAD_BYTES * open.clone().count();
+        if probe.asked < attempts_max && self.responder.guard.permits_bytes(now, src.ip(), bytes, Loan::Never)
         {
             self.stats.probed += u64::from(probe.asked == 0);
             probe.asked += 1;
             probe.next_at = now + interval;
-            let payload = Message::RequestAudioProps.frame(probe.counter, &mut self.writer);
-            self.transmit(src, payload);
+            for question in open {
+                let payload = Message::RequestAudioProps.frame(question.counter, &mut self.writer);
+                self.transmit(src, payload);
+            }
             self.wake_at(now.checked_add(interval));
         }
         // An address that has not paid yet is asked with its next datagram.
@@ -226,14 +244,18 @@ impl Server {
     }
 
     fn on_stranger_acknowledgement(&mut self, now: Instant, src: SocketAddr, counter: u8) {
-        let Some(probe) = self.probes.get(&src).filter(|probe| probe.asked > 0) else {
+        let Some(probe) = self.probes.get_mut(&src).filter(|probe| probe.asked > 0) else {
             self.stats.messages_unconnected += 1;
             return;
         };
-        if counter == probe.counter {
-            self.stats.probes_answered += 1;
-            let props = self.probes.remove(&src).and_then(|probe| probe.props);
-            self.join(now, src, props);
+        if let Some(question) = probe.questions.iter_mut().find(|question| question.counter == counter) {
+            // What was asked twice is answered twice: no guess.
+            question.answered = true;
+            if probe.questions.iter().all(|question| question.answered) {
+                self.stats.probes_answered += 1;
+                let props = self.probes.remove(&src).and_then(|probe| probe.props);
+                self.join(now, src, props);
+            }
             return;
         }
         self.stats.acknowledgements_wrong += 1;

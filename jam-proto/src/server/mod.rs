@@ -59,12 +59,14 @@ pub use api::{Admission, Command, Disposition, Event, LeaveReason, Output};
 ///
 /// let mut server = Server::new(ServerConfig::builder().build()?, 7, now);
 /// let src = "192.0.2.1:22134".parse()?;
-/// // A stranger's audio is answered by one small question ...
+/// // A stranger's audio is answered by two small questions ...
 /// let disposition = server.handle_input(now, Input::Datagram { src, payload: &[0x55; 22] });
 /// assert_eq!(disposition, Disposition::Consumed);
-/// let Some(Output::Transmit(question)) = server.poll_output() else { panic!("no question") };
-/// let frame = Frame::parse(&question.payload).ok_or("not a frame")?;
-/// assert_eq!(frame.id, id::REQ_NETW_TRANSPORT_PROPS);
+/// for _ in 0..2 {
+///     let Some(Output::Transmit(question)) = server.poll_output() else { panic!("no question") };
+///     let frame = Frame::parse(&question.payload).ok_or("not a frame")?;
+///     assert_eq!(frame.id, id::REQ_NETW_TRANSPORT_PROPS);
+/// }
 /// // ... and nothing else before the address has proven to be genuine.
 /// assert_eq!(server.poll_output(), None);
 /// assert_eq!(server.connected(), 0);
@@ -344,7 +346,8 @@ impl Server {
         stats
     }
 
-    /// Bytes held now, without the machine itself.
+    /// Bytes held now, without the machine itself and without the directory, if it is one: that has
+    /// [its own account](Directory::memory_bytes).
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         let outputs: usize = self
@@ -358,7 +361,7 @@ impl Server {
             .sum();
         self.channels.capacity() * size_of::<Option<Channel>>()
             + self.channels.iter().flatten().map(Channel::memory_bytes).sum::<usize>()
-            + self.by_addr.capacity() * (size_of::<(SocketAddr, ChannelId)>() + 1)
+            + self.by_addr.capacity() * 8 / 7 * (size_of::<(SocketAddr, ChannelId)>() + 1)
             + self.muted_by_last.capacity() * size_of::<ChannelSet>()
             + self.probes.memory_bytes()
             + self.quarantine.memory_bytes()

@@ -85,6 +85,7 @@ impl Server {
     /// Chooses what an idle channel is told next: the rest of the join, then news and chat in turns.
     fn queue_next(&mut self, id: ChannelId) {
         let list = self.list_body.clone();
+        let attempts_max = self.limits().attempts_max;
         let Some(channel) = self.channels.get_mut(id.index()).and_then(Option::as_mut) else { return };
         let mut message = None;
         while channel.join != JoinStep::Done && message.is_none() {
@@ -95,6 +96,9 @@ impl Server {
                 let counter = self.secret.next_u8();
                 channel.reliable.set_counter_next(counter);
             }
+        }
+        if channel.is_proven() {
+            channel.reliable.set_attempts_max(Some(attempts_max));
         }
         let body = match message {
             Some(message) => Some((message.id(), message.body(&mut self.writer))),

@@ -193,6 +193,22 @@ impl Room {
         sent.remove(0)
     }
 
+    /// The questions a newcomer was asked since the last time, and nothing else was sent.
+    pub(super) fn questions(&mut self) -> Vec<Sent> {
+        let sent = self.sent();
+        assert!(
+            sent.len() == 2 && sent.iter().all(|sent| sent.id == id::REQ_NETW_TRANSPORT_PROPS),
+            "{sent:?}"
+        );
+        assert_ne!(sent[0].counter, sent[1].counter);
+        sent
+    }
+
+    /// Acknowledges all of these.
+    pub(super) fn answer(&mut self, questions: &[Sent]) {
+        questions.iter().for_each(|question| self.acknowledge(question));
+    }
+
     pub(super) fn events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
     }

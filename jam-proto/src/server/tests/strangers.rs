@@ -13,12 +13,12 @@ fn strict(limits: &mut ServerLimits) {
 #[test]
 fn a_tiny_datagram_draws_nothing_until_it_has_paid_for_the_question() {
     let mut room = Room::new();
-    for bytes in 1..=8 {
+    for bytes in 1..=17 {
         room.audio(addr(ANN), 1).consumed();
         assert_eq!(room.sent(), [], "{bytes} bytes");
     }
     room.audio(addr(ANN), 1).consumed();
-    assert_eq!(room.one_sent().id, id::REQ_NETW_TRANSPORT_PROPS);
+    assert_eq!(room.questions().len(), 2);
     // The repetition has to be paid for as well.
     room.pass(ms(2_000));
     assert_eq!(room.sent(), []);
@@ -28,16 +28,16 @@ fn a_tiny_datagram_draws_nothing_until_it_has_paid_for_the_question() {
 fn a_stranger_is_asked_three_times_and_then_forgotten() {
     let mut room = Room::new();
     room.audio(addr(ANN), 1_000).consumed();
-    let first = room.one_sent();
+    let first = room.questions();
     room.pass(ms(1_999));
-    assert_eq!(room.sent(), [first.clone(), first.clone()]);
+    assert_eq!(room.sent(), [first.clone(), first.clone()].concat());
     room.pass(ms(10_000));
     assert_eq!((room.sent(), room.server.poll_timeout(), room.stats().probes_expired), (vec![], None, 1));
     // Too late: the answer to a question that is forgotten proves nothing.
-    room.acknowledge(&first);
+    room.answer(&first);
     assert_eq!(room.server.connected(), 0);
     room.audio(addr(ANN), 45).consumed();
-    assert_eq!(room.one_sent().id, id::REQ_NETW_TRANSPORT_PROPS);
+    assert_eq!(room.questions().len(), 2);
 }
 
 #[test]
@@ -47,7 +47,19 @@ fn audio_that_goes_on_draws_no_more_questions_than_silence() {
         room.audio(addr(ANN), 45).consumed();
         room.pass(ms(10));
     }
-    assert_eq!(room.sent().len(), 3);
+    assert_eq!(room.sent().len(), 3 * 2);
+}
+
+#[test]
+fn a_question_that_is_answered_is_not_asked_again() {
+    let mut room = Room::new();
+    room.audio(addr(ANN), 1_000).consumed();
+    let questions = room.questions();
+    room.acknowledge(&questions[0]);
+    room.pass(ms(400));
+    assert_eq!(room.one_sent(), questions[1]);
+    room.acknowledge(&questions[1]);
+    assert_eq!(room.server.connected(), 1);
 }
 
 #[test]
@@ -56,8 +68,8 @@ fn a_format_announced_before_the_first_audio_is_remembered() {
     room.message(addr(ANN), 0, &Message::AudioProps(props()));
     assert_eq!(room.sent(), []);
     room.audio(addr(ANN), 45).consumed();
-    let question = room.one_sent();
-    room.acknowledge(&question);
+    let questions = room.questions();
+    room.answer(&questions);
     assert_eq!(room.sent_ids(), [32, 1]);
     assert_eq!(room.events().get(1), Some(&Event::Transport { channel: slot(0), props: props() }));
 }
@@ -79,8 +91,9 @@ fn guessing_acknowledgements_locks_an_address_out() {
         room.audio(addr(ANN), 45).consumed();
         let sent = room.sent();
         let asked = sent.first().map(|sent| sent.counter);
-        if let Some(counter) = asked {
-            room.raw_message(addr(ANN), id::ACKN, counter.wrapping_add(1), &[21, 0]);
+        if asked.is_some() {
+            let wrong = (0..=255).find(|guess| sent.iter().all(|sent| sent.counter != *guess));
+            room.raw_message(addr(ANN), id::ACKN, wrong.unwrap(), &[21, 0]);
         }
         asked
     };
@@ -102,8 +115,8 @@ fn guessing_acknowledgements_locks_an_address_out() {
 fn who_guesses_on_after_a_lucky_guess_is_thrown_out() {
     let mut room = Room::new();
     room.audio(addr(ANN), 45).consumed();
-    let question = room.one_sent();
-    room.acknowledge(&question);
+    let questions = room.questions();
+    room.answer(&questions);
     let client_id = room.one_sent();
     for n in 1..=9 {
         room.raw_message(addr(ANN), id::ACKN, client_id.counter.wrapping_add(n), &[32, 0]);
@@ -115,16 +128,46 @@ fn who_guesses_on_after_a_lucky_guess_is_thrown_out() {
     assert_eq!(room.sent(), []);
 }
 
+/// Guesses for both questions, none twice, as long as they are listened to.
+fn guess_until_locked_out(room: &mut Room, from: SocketAddr, first: u8) {
+    for n in 0..4 {
+        room.raw_message(from, id::ACKN, first.wrapping_add(n * 61), &[21, 0]);
+    }
+}
+
+#[test]
+fn one_forged_address_in_thousands_gets_a_slot_and_keeps_it_for_seconds() {
+    let mut room =
+        Room::limited(|limits| limits.guard.sources_max = 60_000, |config| config.channels_max(150));
+    let forged = 50_000_u32;
+    for n in 0..forged {
+        let [_, a, b, c] = n.to_be_bytes();
+        let from = SocketAddr::from(([10, a, b, c], 5_000));
+        room.audio(from, 45).consumed();
+        guess_until_locked_out(&mut room, from, n as u8);
+        room.now += ms(1);
+        if n.is_multiple_of(100) {
+            room.pass(ms(0));
+            room.sent();
+        }
+    }
+    let joined = room.events().iter().filter(|event| matches!(event, Event::Joined { .. })).count();
+    // Two of four different guesses are right once in 5,440 times: 9 are expected.
+    assert!((1..=25).contains(&joined), "{joined} of {forged} forged addresses got a slot");
+    room.pass(ms(3_300));
+    assert_eq!((room.server.connected(), room.stats().left_unresponsive), (0, joined as u64));
+}
+
 #[test]
 fn the_oldest_question_gives_way_when_there_are_too_many() {
     let mut room = Room::limited(|limits| limits.probes_max = 2, |config| config);
     let mut questions = Vec::new();
     for n in 1..=3 {
         room.audio(addr(&format!("192.0.2.{n}:5000")), 45).consumed();
-        questions.push(room.one_sent());
+        questions.push(room.questions());
     }
-    for question in &questions {
-        room.acknowledge(question);
+    for questions in &questions {
+        room.answer(questions);
     }
     assert_eq!((room.server.connected(), room.stats().probes_evicted), (2, 1));
 }
@@ -136,7 +179,7 @@ fn one_host_cannot_take_all_questions() {
         room.audio(addr(&format!("[2001:db8::{n}]:5000")), 45).consumed();
     }
     room.audio(addr("[2001:db8:0:1::1]:5000"), 45).consumed();
-    assert_eq!((room.sent().len(), room.stats().probes_limited), (3, 3));
+    assert_eq!((room.sent().len(), room.stats().probes_limited), (3 * 2, 3));
 }
 
 #[test]
@@ -177,13 +220,13 @@ fn the_last_slot_goes_to_who_answers_first() {
     let mut room = Room::with(|config| config.channels_max(1));
     let questions = ["192.0.2.1:5000", "192.0.2.2:5000"].map(|at| {
         room.audio(addr(at), 45).consumed();
-        room.one_sent()
+        room.questions()
     });
-    room.acknowledge(&questions[1]);
+    room.answer(&questions[1]);
     room.sent();
-    room.acknowledge(&questions[0]);
+    room.answer(&questions[0]);
     assert_eq!(room.one_sent().connectionless(), Connectionless::ServerFull);
-    assert_eq!(room.server.views().map(|view| view.addr).collect::<Vec<_>>(), [questions[1].dst]);
+    assert_eq!(room.server.views().map(|view| view.addr).collect::<Vec<_>>(), [questions[1][0].dst]);
 }
 
 #[test]
@@ -297,7 +340,7 @@ fn so_many_addresses_are_in_quarantine_at_once() {
     for addr in addrs {
         room.audio(addr, 45).consumed();
     }
-    assert_eq!(room.one_sent().dst, addrs[0]);
+    assert_eq!(room.questions()[0].dst, addrs[0]);
 }
 
 #[test]
