@@ -94,6 +94,7 @@
 pub mod admission;
 pub mod config;
 mod conn;
+mod conn_map;
 pub mod edge;
 pub mod hub;
 mod key;

@@ -23,6 +23,19 @@ pub struct EdgeOutgoing<'a> {
     pub(super) bytes: Bytes<'a>,
     /// Counters of bytes sent: of the connection, of its stream, of the shard.
     pub(super) counters: [Option<&'a mut u64>; 3],
+    /// What else waits is not written before these are out.
+    pub(super) continues: bool,
+}
+
+impl EdgeOutgoing<'_> {
+    /// Whether nothing was left behind these bytes: once they are all taken, the next [`Output::Write`] tells when to
+    /// ask again.
+    ///
+    /// [`Output::Write`]: super::Output::Write
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        !self.continues
+    }
 }
 
 #[derive(Debug)]
@@ -76,6 +89,8 @@ impl Buf for EdgeOutgoing<'_> {
 
 impl Edge {
     /// What waits to be sent on a connection; `None` when it is not known (any more).
+    ///
+    /// When everything is taken and it was not the [last](EdgeOutgoing::is_last), ask again.
     pub fn outgoing(&mut self, now: Instant, conn: ConnId) -> Option<EdgeOutgoing<'_>> {
         let all = &mut self.totals.sent_bytes;
         match self.conns.get_mut(&conn)? {
@@ -87,7 +102,11 @@ impl Edge {
                 let Session { wire, meter, .. } = &mut **session;
                 let Some(stream) = stream else {
                     let bytes = Bytes::Private(wire.private());
-                    return Some(EdgeOutgoing { bytes, counters: [Some(&mut meter.sent), Some(all), None] });
+                    return Some(EdgeOutgoing {
+                        bytes,
+                        counters: [Some(&mut meter.sent), Some(all), None],
+                        continues: false,
+                    });
                 };
                 let is_held = match wire {
                     Wire::Flv(body) => !begin_flv(body, conn, stream),
@@ -95,9 +114,13 @@ impl Edge {
                 };
                 if is_held {
                     let counters = [Some(&mut meter.sent), Some(all), None];
-                    return Some(EdgeOutgoing { bytes: Bytes::Private(wire.private()), counters });
+                    return Some(EdgeOutgoing {
+                        bytes: Bytes::Private(wire.private()),
+                        counters,
+                        continues: false,
+                    });
                 }
-                stream.hub.prepare(now, conn, wire);
+                let continues = stream.hub.prepare(now, conn, wire);
                 let private = wire.private();
                 if private.is_empty() {
                     // A viewer lives for hours and says little: it does not keep a buffer.
@@ -105,33 +128,38 @@ impl Edge {
                 }
                 let bytes = Bytes::Shared(stream.hub.outgoing(conn, private)?);
                 let counters = [Some(&mut meter.sent), Some(all), Some(&mut stream.meter.sent)];
-                Some(EdgeOutgoing { bytes, counters })
+                Some(EdgeOutgoing { bytes, counters, continues })
             }
             Conn::Upstream(upstream) => {
                 let Upstream { owner, meter, farewell, .. } = &mut **upstream;
                 let counters = [Some(&mut meter.sent), Some(all), None];
                 if let Some(farewell) = farewell {
-                    return Some(EdgeOutgoing { bytes: Bytes::Private(farewell), counters });
+                    return Some(EdgeOutgoing {
+                        bytes: Bytes::Private(farewell),
+                        counters,
+                        continues: false,
+                    });
                 }
                 match *owner {
                     Owner::Probe(client) => {
                         let bytes = Bytes::Private(self.probes.get_mut(&client)?.private());
-                        Some(EdgeOutgoing { bytes, counters })
+                        Some(EdgeOutgoing { bytes, counters, continues: false })
                     }
                     Owner::Outlet(id, number) => {
                         let stream = self.streams.get_mut(id)?;
                         let outlet = stream.home.as_mut()?.outlets.get_mut(&number)?;
-                        stream.hub.prepare(now, conn, &mut outlet.machine);
+                        let continues = stream.hub.prepare(now, conn, &mut outlet.machine);
                         // Before the origin has accepted, it gets commands only.
                         let bytes = match stream.hub.is_viewer(conn) {
                             true => Bytes::Shared(stream.hub.outgoing(conn, outlet.machine.private())?),
                             false => Bytes::Private(outlet.machine.private()),
                         };
-                        Some(EdgeOutgoing { bytes, counters })
+                        Some(EdgeOutgoing { bytes, counters, continues })
                     }
                     Owner::Pull(id) => {
                         let run = self.streams.get_mut(id)?.home.as_mut()?.pull.as_mut()?;
-                        Some(EdgeOutgoing { bytes: Bytes::Private(run.pull.private()), counters })
+                        let bytes = Bytes::Private(run.pull.private());
+                        Some(EdgeOutgoing { bytes, counters, continues: false })
                     }
                 }
             }

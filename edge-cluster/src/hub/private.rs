@@ -32,12 +32,13 @@ struct Stage<'a> {
 
 impl Hub {
     /// Puts headers and messages that are for this viewer alone into `sink`, whose bytes go out in front of the next
-    /// shared segment. Call it in front of every [`outgoing`](Self::outgoing).
-    pub fn prepare(&mut self, now: Instant, viewer: ConnId, sink: &mut dyn PrivateSink) {
-        let Some(slot) = self.by_conn.get(&viewer).copied() else { return };
+    /// shared segment. Call it in front of every [`outgoing`](Self::outgoing). Says whether there may be more of them once
+    /// these are out.
+    pub fn prepare(&mut self, now: Instant, viewer: ConnId, sink: &mut dyn PrivateSink) -> bool {
+        let Some(slot) = self.by_conn.get(&viewer).copied() else { return false };
         let chunks = self.policy(JoinKind::Viewer);
         let upstream = self.policy(JoinKind::Upstream);
-        let Some(viewer) = self.viewers.get_mut(slot as usize).and_then(Option::as_mut) else { return };
+        let Some(viewer) = self.viewers.get_mut(slot as usize).and_then(Option::as_mut) else { return false };
         let policy = if viewer.kind == JoinKind::Viewer { chunks } else { upstream };
         let mut stage = Stage {
             settings: &self.settings,
@@ -53,6 +54,7 @@ impl Hub {
         if let Some(next) = viewer.next_send.filter(|next| stage.written > 0 && *next > now) {
             self.intervals.push_back((next, slot));
         }
+        !matches!(viewer.place, Place::Shared | Place::Waiting)
     }
 }
 

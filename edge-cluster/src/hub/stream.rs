@@ -1,6 +1,6 @@
 //! One stream on one shard: the ring, and who is where in it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use super::store::Store;
 use super::update::{StreamSegment, Update};
 use super::viewer::{JoinKind, Lane, Place, Viewer};
 use crate::conn::ConnId;
+use crate::conn_map::ConnMap;
 
 /// How often stalls are looked for, while some viewer lags behind.
 pub(super) const STALL_TICK: Duration = Duration::from_secs(5);
@@ -61,7 +62,7 @@ pub struct Hub {
     pub(super) flv: Option<FlvRing>,
     pub(super) viewers: Vec<Option<Viewer>>,
     pub(super) free: Vec<u32>,
-    pub(super) by_conn: HashMap<ConnId, u32>,
+    pub(super) by_conn: ConnMap<u32>,
     pub(super) ready: VecDeque<u32>,
     pub(super) events: VecDeque<(u32, HubEvent)>,
     /// Viewers that get one message per write, and when the next one is due.
@@ -96,7 +97,7 @@ impl Hub {
             flv: None,
             viewers: Vec::new(),
             free: Vec::new(),
-            by_conn: HashMap::new(),
+            by_conn: ConnMap::default(),
             ready: VecDeque::new(),
             events: VecDeque::new(),
             intervals: VecDeque::new(),

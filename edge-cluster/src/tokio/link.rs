@@ -141,7 +141,11 @@ impl Link {
                 Wire::Tcp(socket) => {
                     let mut slices = [IoSlice::new(&[]); SLICES];
                     let count = outgoing.chunks_vectored(&mut slices);
-                    socket.try_write_vectored(slices.get(..count).unwrap_or_default())
+                    match slices.get(..count).unwrap_or_default() {
+                        // The usual case, and a shorter way through the system.
+                        [slice] => socket.try_write(slice),
+                        slices => socket.try_write_vectored(slices),
+                    }
                 }
                 Wire::Flv { pieces, .. } => match pieces.try_reserve() {
                     Ok(place) => {
@@ -158,6 +162,9 @@ impl Link {
                 Ok(count) => {
                     outgoing.advance(count);
                     progress = true;
+                    if !outgoing.has_remaining() && outgoing.is_last() {
+                        break;
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.blocked.set(true);

@@ -1,7 +1,6 @@
 //! The thread of a shard: its machine, its connections, its clock.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,6 +20,7 @@ use super::link::{self, Link, Wire};
 use super::order::Order;
 use crate::config::{EdgeConfig, HostPort};
 use crate::conn::{ConnId, ShardId};
+use crate::conn_map::ConnMap;
 use crate::edge::{Command, Edge as Machine, EdgeOptions, Event, Input, Output};
 use crate::upstream::OwnAddresses;
 
@@ -45,7 +45,7 @@ pub(super) struct Shard {
     id: ShardId,
     pub(super) shared: Arc<Shared>,
     pub(super) machine: RefCell<Machine>,
-    links: RefCell<HashMap<ConnId, Entry>>,
+    links: RefCell<ConnMap<Entry>>,
     /// All connections read into the same buffer, one after the other.
     scratch: RefCell<BytesMut>,
     names: RefCell<Names>,

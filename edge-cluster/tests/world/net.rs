@@ -432,6 +432,9 @@ impl<C: Client> Net<C> {
                 side.blocked = true;
                 break;
             }
+            if !outgoing.has_remaining() && outgoing.is_last() {
+                break;
+            }
         }
         if side.closing && !side.blocked {
             pair.close(ENDS[end]);
