@@ -1,12 +1,12 @@
-//! Behaviour that operators see: diagnostics, includes, old forms, environment, checks, reload.
+//! Behaviour that operators see: diagnostics, includes, old forms, environment, checks.
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
 
 use std::time::Duration;
 
 use edge_cluster::config::table::{ROOT, walk};
 use edge_cluster::config::{
-    ConfigLimits, Difference, EdgeConfig, LoadOptions, Loaded, LogLevel, LogTank, MemorySources, Operation,
-    ReloadError, difference, load, load_environment,
+    ConfigLimits, EdgeConfig, LoadOptions, Loaded, LogLevel, LogTank, MemorySources, Operation, load,
+    load_environment,
 };
 
 fn load_text(text: &str) -> Result<Loaded, Vec<String>> {
@@ -306,6 +306,7 @@ fn combinations_that_cannot_work_are_refused() {
             "http_api and http_server must share both of listen and https.listen, or none",
         ),
         ("http_api { listen x; }", "http_api.listen port must be above 0 and at most 65535, not \"x\""),
+        ("extension { media_max_bytes 1023k; }", "extension.media_max_bytes must be 1m at least"),
         ("extension { trusted_proxy proxy; }", "trusted_proxy neither an address nor a range"),
         ("vhost { }", "a vhost needs a name"),
         ("vhost a { cluster { mode remote; } }", "an edge (cluster.mode remote) needs cluster.origin"),
@@ -385,74 +386,7 @@ fn our_additions_come_from_the_vhost_or_the_root() {
     let config = config(text);
     let linger = |index: usize| config.vhosts[index].extension.linger;
     assert_eq!((linger(0), linger(1)), (Duration::from_millis(500), Duration::from_secs(7)));
-    assert_eq!(config.vhosts[0].extension.gop_cache_bytes_max, 1024);
-}
-
-fn change(old: &str, new: &str) -> Difference {
-    difference(&config(&format!("listen 1; {old}")), &config(&format!("listen 1; {new}")))
-}
-
-#[test]
-fn a_reload_says_what_changes_and_when() {
-    let found = change(
-        "max_connections 10; chunk_size 200; pid a; vhost a { play { gop_cache on; } } vhost gone { }",
-        "max_connections 20; chunk_size 300; pid b; vhost a { gop_cache off; forward x; } vhost new { }",
-    );
-    assert_eq!(
-        (found.vhosts_added.as_slice(), found.vhosts_removed.as_slice()),
-        (&["new".into()][..], &["gone".into()][..])
-    );
-    let lines: Vec<String> = found.changes.iter().map(ToString::to_string).collect();
-    assert_eq!(
-        lines,
-        [
-            "chunk_size: 200 -> 300, for new connections",
-            "max_connections: 10 -> 20, at once",
-            "pid: a -> b, needs a restart",
-            "vhost a: play.gop_cache: on -> off, at once",
-            "vhost a: forward.enabled: off -> on, restarted for the vhost",
-            "vhost a: forward.destination: (none) -> x, restarted for the vhost",
-        ]
-    );
-    assert_eq!(found.vhosts_changed(), ["a"]);
-    assert_eq!(found.needs_restart().count(), 1);
-    assert_eq!(found.check(), Ok(()));
-}
-
-#[test]
-fn a_vhost_does_not_change_its_mode_while_it_runs() {
-    let found = change("vhost a { }", "vhost a { cluster { mode remote; origin o; } }");
-    let error = found.check().unwrap_err();
-    assert_eq!(error, ReloadError::VhostModeChanged { vhost: "a".into() });
-    assert!(error.to_string().starts_with("vhost mode changed: a"));
-}
-
-#[test]
-fn the_same_meaning_is_no_difference_and_a_password_is_not_shown() {
-    assert!(change("", "daemon off; rtmp { listen 1; }").is_empty());
-    assert!(
-        change("vhost a { mode remote; origin o; }", "vhost a { cluster { origin o; mode remote; } }")
-            .is_empty()
-    );
-    assert!(change("vhost a { play { gop_cache no; } }", "vhost a { play { gop_cache on; } }").is_empty());
-    assert_eq!(change("vhost a { refer { } }", "vhost a { refer { all; } }").changes.len(), 1);
-    let found = change("", "http_api { auth { password secret; } }");
-    assert_eq!(found.changes[0].to_string(), "http_api.auth.password: (none) -> (hidden), at once");
-    let config = config("listen 1; http_api { auth { enabled on; username u; password secret; } }");
-    assert!(!format!("{:?}", config.http_api).contains("secret"));
-}
-
-#[test]
-fn what_stands_in_a_planned_block_has_no_effect_either() {
-    let found = change("", "heartbeat { enabled on; } tencentcloud_cls { secret_key abc; }");
-    let lines: Vec<String> = found.changes.iter().map(ToString::to_string).collect();
-    assert_eq!(
-        lines,
-        [
-            "heartbeat.enabled: off -> on, no effect in this version",
-            "tencentcloud_cls: (none) -> (hidden), no effect in this version",
-        ]
-    );
+    assert_eq!((config.vhosts[0].extension.gop_cache_bytes_max, config.media_bytes_max), (1024, 1 << 30));
 }
 
 #[test]

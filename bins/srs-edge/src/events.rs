@@ -111,7 +111,8 @@ impl Teller {
                 );
             }
             Event::Refused { conn, client, refusal } => {
-                log.warn(&self.cid(*conn, client.as_deref()), &format!("client refused: {refusal}"));
+                let code = refusal.number().map(|number| format!(" (code {number})")).unwrap_or_default();
+                log.warn(&self.cid(*conn, client.as_deref()), &format!("client refused: {refusal}{code}"));
             }
             Event::PublishBegan { client } => {
                 log.info(&client.client_id, &format!("start publish, url={}", client.stream_url()));

@@ -246,6 +246,8 @@ fn row_36_counters_for_prometheus() {
             format!("srs_clients{{type=\"fmle-publish\",{labels}}} 1"),
             format!("srs_clients{{type=\"rtmp-play\",{labels}}} 0"),
             "# TYPE srs_receive_bytes_total counter".to_owned(),
+            format!("srs_media_sheds_total{{{labels}}} 0"),
+            "# TYPE srs_media_bytes_max gauge".to_owned(),
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
         }

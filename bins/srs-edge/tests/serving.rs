@@ -5,9 +5,10 @@ mod common;
 
 use std::path::Path;
 
-use common::rtmp::Client;
+use common::rtmp::{Client, accept_connect};
 use common::{Folder, Server, free_port, get, wait_until};
 use nix::sys::signal::Signal;
+use rtmp_core::amf::amf0::Value;
 
 fn url(rtmp: u16) -> String {
     format!("rtmp://127.0.0.1:{rtmp}/live")
@@ -43,6 +44,27 @@ fn the_tutorials_origin_and_edge_relay_both_ways() {
     Client::play(edge_at, &url(edge_at), "from_edge").wait_for_picture();
 }
 
+#[test]
+fn origins_are_told_who_pulls() {
+    let origin = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (rtmp, port) = (free_port(), origin.local_addr().unwrap().port());
+    for (more, told) in [("", true), ("debug_srs_upnode off;", false)] {
+        let cluster = format!("cluster {{ mode remote; origin 127.0.0.1:{port}; {more} }}");
+        let folder = Folder::new("upnode").file("a.conf", &config(rtmp, "server_id vid-mine;", &cluster));
+        let server = Server::start(&folder);
+        let _viewer = Client::play(rtmp, &url(rtmp), "show");
+        let connect = accept_connect(origin.accept().unwrap().0);
+        let Some(values) = connect.arguments.first().and_then(Value::as_object) else {
+            assert!(!told, "{connect:?}");
+            continue;
+        };
+        assert!(told, "{connect:?}");
+        assert_eq!(values.get("srs_id").and_then(Value::as_str), Some("vid-mine"));
+        assert_eq!(values.get("srs_pid").and_then(Value::as_number), Some(server.child.id().into()));
+        assert!(values.get("srs_server_ip").is_some());
+    }
+}
+
 fn config(rtmp: u16, root: &str, vhost: &str) -> String {
     format!(
         "listen 127.0.0.1:{rtmp}; max_connections 100; pid a.pid; srs_log_file a.log; srs_log_tank file; {root}
@@ -57,6 +79,12 @@ fn row_18_security_and_refer() {
     let folder = Folder::new("security").file("a.conf", &config(rtmp, "", deny));
     let server = Server::start(&folder);
     assert_eq!(Client::publish(rtmp, &url(rtmp), "show").wait_for_refusal(), "NetStream.Publish.Denied");
+    wait_until("the log says why", || {
+        folder
+            .read("a.log")
+            .contains("client refused: not allowed from this address (code 1054)")
+            .then_some(())
+    });
     drop(server);
 
     let refer = "refer { enabled on; publish example.com; play example.org; }";

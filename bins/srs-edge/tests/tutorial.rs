@@ -265,7 +265,8 @@ fn a_viewer_ten_seconds_behind_goes_on_at_a_later_key_frame() {
         slow.stall(true);
         let last = first + seconds * 25;
         for number in first..=last {
-            hand.send(Picture { number, is_key: (number - first) % 25 == 0, length: LENGTH }).unwrap();
+            hand.send(Picture { number, is_key: (number - first).is_multiple_of(25), length: LENGTH })
+                .unwrap();
         }
         while Picture::of(&other.wait_for_picture()).number < last {}
         slow.stall(false);

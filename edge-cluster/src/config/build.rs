@@ -52,7 +52,6 @@ pub(super) fn root(
         work_dir: v.text("work_dir"),
         server_id: v.words("server_id").first().cloned(),
         pithy_print: v.milliseconds("pithy_print_ms"),
-        empty_ip_ok: v.on("empty_ip_ok"),
         stop: StopConfig {
             grace_start_wait: v.milliseconds("grace_start_wait"),
             grace_final_wait: v.milliseconds("grace_final_wait"),

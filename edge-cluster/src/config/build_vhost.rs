@@ -169,7 +169,6 @@ fn hooks(v: &Values) -> HooksConfig {
 fn remux(v: &Values) -> RemuxConfig {
     RemuxConfig {
         mount: v.text("http_remux.mount"),
-        fast_cache: v.seconds("http_remux.fast_cache"),
         drop_if_not_match: v.on("http_remux.drop_if_not_match"),
         has_audio: v.on("http_remux.has_audio"),
         has_video: v.on("http_remux.has_video"),

@@ -31,8 +31,6 @@ pub struct EdgeConfig {
     pub server_id: Option<String>,
     /// Base interval of the lines with statistics.
     pub pithy_print: Duration,
-    /// Whether peers are accepted whose address cannot be read.
-    pub empty_ip_ok: bool,
     /// Graceful and other stops.
     pub stop: StopConfig,
     /// Behaviour in a container.
@@ -323,9 +321,9 @@ pub struct PlayConfig {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct PublishConfig {
-    /// Whether larger pieces are read.
+    /// Merged read of SRS; here a read takes all that has arrived, either way.
     pub mr: bool,
-    /// How much of the stream such a piece has.
+    /// Part of the same.
     pub mr_latency: Duration,
     /// Longest wait for the first message.
     pub first_message_timeout: Duration,
@@ -419,8 +417,6 @@ pub struct HooksConfig {
 pub struct RemuxConfig {
     /// Address of a stream, with `[vhost]`, `[app]` and `[stream]`.
     pub mount: String,
-    /// How much audio is kept for a quick start.
-    pub fast_cache: Duration,
     /// Whether audio or video is dropped that the FLV header does not announce.
     pub drop_if_not_match: bool,
     /// Whether audio is announced.

@@ -30,7 +30,7 @@ pub enum CloseReason {
     #[error("kicked")]
     Kicked,
     /// The viewer's connection took nothing for 30 seconds.
-    #[error("viewer is too slow")]
+    #[error("the viewer has taken nothing for 30 s")]
     TooSlow,
     /// Nobody watched the publisher for as long as `kickoff_for_idle` allows.
     #[error("nobody watched for {0:?}")]

@@ -1,6 +1,10 @@
 //! Who this server is in the HTTP API and in hooks.
 
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::path::Path;
+
+use edge_cluster::edge::EdgeOptions;
+use edge_cluster::upstream;
 
 /// The names of the server and of its run.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -28,6 +32,22 @@ pub(crate) fn identity(configured: Option<&str>, pid_file: &Path) -> (Identity, 
         .err()
         .map(|error| format!("the server's name {server} is not kept in {}: {error}", path.display()));
     (Identity { server, service }, problem)
+}
+
+/// What origins are told about this server, where the vhost says `debug_srs_upnode on`.
+pub(crate) fn for_origins(identity: &Identity) -> EdgeOptions {
+    let (pid, address) = (std::process::id(), address().to_string());
+    let mut options = EdgeOptions::default();
+    options.identity = Some(upstream::identity(crate::SIGNATURE, &identity.server, pid, &address));
+    options
+}
+
+/// The address of this machine towards the rest of the world.
+fn address() -> IpAddr {
+    // Connecting a UDP socket chooses a route and sends nothing; the address is one of those that are nobody's.
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0));
+    let local = socket.and_then(|socket| socket.connect(("192.0.2.1", 9)).and_then(|()| socket.local_addr()));
+    local.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip())
 }
 
 fn usable(name: &str) -> bool {

@@ -18,7 +18,7 @@ use crate::http;
 use crate::log::{self, Log, Target};
 use crate::machine::Machine;
 use crate::process::daemon;
-use crate::process::identity::{Identity, identity};
+use crate::process::identity::{Identity, for_origins, identity};
 use crate::process::notify::Notifier;
 use crate::process::pid::PidFile;
 use crate::reload::ReloadStatus;
@@ -78,6 +78,7 @@ async fn serve(job: Job, log: Log, identity: Identity) -> Result<(), String> {
     let teller = Teller::new(log.clone(), hooks.clone(), Arc::clone(&configuration));
     let listeners = http::bind(&config)?;
     let edge = Edge::builder(Arc::clone(&config))
+        .options(for_origins(&identity))
         .handler(Arc::new(teller))
         .bind()
         .await

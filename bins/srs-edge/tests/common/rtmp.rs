@@ -8,9 +8,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use rtmp_core::message::PublishKind;
+use rtmp_core::message::{Connect, PublishKind};
 use rtmp_core::{
-    ClientConnection, ClientEvent, ConnectionConfig, Media, MediaKind, Progress, Purpose, Target, Timestamp,
+    ClientConnection, ClientEvent, ConnectionConfig, Media, MediaKind, Progress, Purpose, ServerConnection,
+    ServerEvent, Target, Timestamp,
 };
 
 use super::{PATIENCE, open};
@@ -233,4 +234,24 @@ impl Picture {
 fn media(millis: u32, payload: &[u8]) -> Media {
     let payload = Bytes::copy_from_slice(payload);
     Media { kind: MediaKind::Video, timestamp: Timestamp::from_millis(millis), payload }
+}
+
+/// What somebody says who connects to us, as an origin hears it.
+pub(crate) fn accept_connect(mut socket: TcpStream) -> Connect {
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut server = ServerConnection::new(Arc::new(ConnectionConfig::default()), 1, Instant::now());
+    let (mut input, mut scratch) = (BytesMut::new(), vec![0; 65536]);
+    loop {
+        let length = socket.read(&mut scratch).unwrap();
+        assert!(length > 0, "the other side has closed");
+        input.extend_from_slice(&scratch[..length]);
+        // It pauses at each event and leaves the rest.
+        let _ = server.handle_input(Instant::now(), &mut input).unwrap();
+        while let Some(event) = server.poll_event() {
+            if let ServerEvent::ConnectRequested { connect, .. } = event {
+                return *connect;
+            }
+        }
+        socket.write_all(&server.outgoing().split()).unwrap();
+    }
 }

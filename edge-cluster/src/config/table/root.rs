@@ -199,7 +199,8 @@ pub const ROOT: &[DirectiveSpec] = &[
         "Name of this server; made up and kept beside the pid file where absent.",
     ),
     row("pithy_print_ms", ANY, "10000", Live, "Base interval of the lines with statistics.").unit("ms"),
-    row("empty_ip_ok", Switch, "on", NewConnections, "Accepts peers whose address cannot be read."),
+    row("empty_ip_ok", Switch, "on", Restart, "Accepts peers without an address; here every peer has one.")
+        .ignored(),
     row("grace_start_wait", ANY, "2300", NextUse, "Wait before a graceful stop begins.").unit("ms"),
     row("grace_final_wait", ANY, "3200", NextUse, "Wait at the end of a graceful stop.").unit("ms"),
     row("force_grace_quit", Switch, "off", Live, "Makes the signal TERM stop gracefully, as QUIT does."),

@@ -160,8 +160,14 @@ const PLAY: &[DirectiveSpec] = &[
 ];
 
 const PUBLISH: &[DirectiveSpec] = &[
-    row("mr", Switch, "off", Live, "Reads larger pieces from publishers (merged read)."),
-    row("mr_latency", ANY, "350", Live, "How much of the stream a merged read takes.").unit("ms"),
+    row(
+        "mr",
+        Switch,
+        "off",
+        Live,
+        "Merged read of SRS. Here a read takes all that has arrived, either way; only the statistics tell.",
+    ),
+    row("mr_latency", ANY, "350", Live, "Part of the same, in the statistics only.").unit("ms"),
     row("firstpkt_timeout", ANY, "20000", Live, "Longest wait for the first message of a publisher.")
         .unit("ms"),
     row("normal_timeout", ANY, "5000", Live, "Longest silence of a publisher.").unit("ms"),
@@ -224,7 +230,15 @@ const HTTP_REMUX: &[DirectiveSpec] = &[
         NewSources,
         "Address of a stream; the extension chooses the format.",
     ),
-    row("fast_cache", Number, "0", NewSources, "Seconds of audio that are kept for a quick start.").unit("s"),
+    row(
+        "fast_cache",
+        Number,
+        "0",
+        NewSources,
+        "Seconds of audio that are kept for a quick start of .aac and .mp3.",
+    )
+    .unit("s")
+    .later(),
     row(
         "drop_if_not_match",
         Switch,
