@@ -14,6 +14,8 @@ use crate::tally::Tally;
 use crate::target::Place;
 use crate::viewer::{Common, Manner, Viewer};
 
+/// Joins between two looks at what has arrived.
+const JOINS_MAX: usize = 4;
 /// Longest sleep: joins, churn, slow readers and deadlines are looked at so often.
 const TICK: Duration = Duration::from_millis(10);
 /// How often the machines' deadlines are looked at.
@@ -100,14 +102,17 @@ impl Worker {
         let mut ticked = instant();
         let mut deadlines = ticked;
         while !self.shared.stopping.load(Ordering::Relaxed) {
-            match self.poll.poll(&mut events, Some(TICK)) {
+            // Who joins does not keep those waiting who have joined.
+            let wait = if self.has_more_joins() { Duration::ZERO } else { TICK };
+            match self.poll.poll(&mut events, Some(wait)) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 _ => {}
             }
-            let now = instant();
             for event in &events {
-                self.read(event.token().0, now);
+                self.read(event.token().0, instant());
             }
+            let now = instant();
+            self.join_due(now);
             if now >= ticked + TICK {
                 self.tick(now, now - ticked);
                 ticked = now;
@@ -127,11 +132,21 @@ impl Worker {
         Ok(self.tally)
     }
 
-    fn tick(&mut self, now: Instant, passed: Duration) {
-        while self.seats.get(self.joined).is_some_and(|seat| seat.due <= now) {
-            self.join(self.joined, now);
+    fn has_more_joins(&self) -> bool {
+        self.seats.get(self.joined).is_some_and(|seat| seat.due <= instant())
+    }
+
+    fn join_due(&mut self, now: Instant) {
+        for _ in 0..JOINS_MAX {
+            if self.seats.get(self.joined).is_none_or(|seat| seat.due > now) {
+                break;
+            }
+            self.join(self.joined, instant());
             self.joined += 1;
         }
+    }
+
+    fn tick(&mut self, now: Instant, passed: Duration) {
         let measuring = self.shared.measuring.load(Ordering::Relaxed);
         if measuring {
             self.churn_due += self.churn * passed.as_secs_f64();

@@ -24,6 +24,9 @@ const READS_MAX: usize = 4;
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 /// Longest wait for a peer to close its side: closing before it has read everything would lose the last bytes.
 const LINGER_LIMIT: Duration = Duration::from_secs(2);
+/// Bytes written to one connection before others get their turn: a newcomer's GOP waits for the key frames of those who
+/// came with it.
+const TURN_BYTES: usize = 32 << 10;
 /// Slices per write.
 const SLICES: usize = rtmp_core::segment::SLICES_MAX;
 
@@ -35,6 +38,8 @@ pub(super) struct Link {
     blocked: Cell<bool>,
     /// The wire is broken.
     failed: Cell<bool>,
+    /// It has had its turn and waits for the next one.
+    queued: Cell<bool>,
     /// What the machine wants next.
     wish: RefCell<Wish>,
     /// Bytes the machine has not taken yet.
@@ -74,6 +79,7 @@ impl Link {
             wire,
             blocked: Cell::new(false),
             failed: Cell::new(false),
+            queued: Cell::new(false),
             wish: RefCell::default(),
             unread: RefCell::new(unread),
             holds: Cell::new(false),
@@ -126,21 +132,40 @@ impl Link {
         }
     }
 
-    /// Writes what is there, as far as the wire takes it.
+    /// Writes what is there, as far as the wire takes it and for one turn.
     pub(super) fn flush(&self, shard: &Shard, conn: ConnId) {
+        if !self.queued.get() {
+            self.take_turn(shard, conn);
+        }
+    }
+
+    /// The same, when it has waited for its turn.
+    pub(super) fn flush_next(&self, shard: &Shard, conn: ConnId) {
+        self.queued.set(false);
+        self.take_turn(shard, conn);
+    }
+
+    fn take_turn(&self, shard: &Shard, conn: ConnId) {
         if self.blocked.get() || self.failed.get() {
             return;
         }
+        let mut turn = 0;
         let mut machine = shard.machine.borrow_mut();
         let mut progress = false;
         while let Some(mut outgoing) = machine.outgoing(super::shard::now(), conn) {
             if !outgoing.has_remaining() {
                 break;
             }
+            if turn >= TURN_BYTES {
+                self.queued.set(true);
+                shard.queue(conn);
+                break;
+            }
             let written = match &self.wire {
                 Wire::Tcp(socket) => {
                     let mut slices = [IoSlice::new(&[]); SLICES];
                     let count = outgoing.chunks_vectored(&mut slices);
+                    let count = up_to(TURN_BYTES - turn, slices.get(..count).unwrap_or_default());
                     match slices.get(..count).unwrap_or_default() {
                         // The usual case, and a shorter way through the system.
                         [slice] => socket.try_write(slice),
@@ -151,6 +176,7 @@ impl Link {
                     Ok(place) => {
                         let piece = outgoing.remaining().min(PIECE_BYTES);
                         place.send(outgoing.copy_to_bytes(piece));
+                        turn += piece;
                         progress = true;
                         continue;
                     }
@@ -161,6 +187,7 @@ impl Link {
             match written {
                 Ok(count) => {
                     outgoing.advance(count);
+                    turn += count;
                     progress = true;
                     if !outgoing.has_remaining() && outgoing.is_last() {
                         break;
@@ -184,6 +211,17 @@ impl Link {
             self.read_again();
         }
     }
+}
+
+/// So many of the slices have `bytes` bytes or, with the last of them, more.
+fn up_to(bytes: usize, slices: &[IoSlice<'_>]) -> usize {
+    let mut left = bytes;
+    let fits = |slice: &&IoSlice<'_>| {
+        let more = left > 0;
+        left = left.saturating_sub(slice.len());
+        more
+    };
+    slices.iter().take_while(fits).count()
 }
 
 /// Serves one connection until it is closed or moved.
@@ -304,8 +342,15 @@ fn offer(shard: &Rc<Shard>, conn: ConnId, link: &Link, fresh: BytesMut) {
 async fn finish(shard: &Rc<Shard>, conn: ConnId, link: &Link) {
     let flushed_by = Instant::now() + FLUSH_LIMIT;
     loop {
-        link.flush(shard, conn);
-        if !link.blocked.get() || link.failed.get() {
+        link.flush_next(shard, conn);
+        if link.failed.get() {
+            break;
+        }
+        if link.queued.get() {
+            tokio::task::yield_now().await;
+            continue;
+        }
+        if !link.blocked.get() {
             break;
         }
         let waited = match &link.wire {

@@ -1,6 +1,7 @@
 //! The thread of a shard: its machine, its connections, its clock.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -46,6 +47,8 @@ pub(super) struct Shard {
     pub(super) shared: Arc<Shared>,
     pub(super) machine: RefCell<Machine>,
     links: RefCell<ConnMap<Entry>>,
+    /// Connections that have had their turn to write, and have more.
+    turns: RefCell<VecDeque<ConnId>>,
     /// All connections read into the same buffer, one after the other.
     scratch: RefCell<BytesMut>,
     names: RefCell<Names>,
@@ -87,6 +90,7 @@ async fn run(setup: ShardSetup, mut inbox: mpsc::UnboundedReceiver<Order>) {
         shared,
         machine: RefCell::new(machine),
         links: RefCell::default(),
+        turns: RefCell::default(),
         scratch: RefCell::default(),
         names: RefCell::default(),
         own: RefCell::new(own),
@@ -119,6 +123,7 @@ async fn run(setup: ShardSetup, mut inbox: mpsc::UnboundedReceiver<Order>) {
                 shard.pump();
             }
             () = shard.clock.notified() => {}
+            () = std::future::ready(()), if shard.has_turns() => shard.next_turn(),
         }
         tokio::task::yield_now().await;
     }
@@ -205,6 +210,24 @@ impl Shard {
         match self.links.borrow().get(&conn)? {
             Entry::Open(link) => Some(Rc::clone(link)),
             Entry::Connecting(_) => None,
+        }
+    }
+
+    /// A connection has more to write than others should wait for.
+    pub(super) fn queue(&self, conn: ConnId) {
+        self.turns.borrow_mut().push_back(conn);
+        self.clock.notify_one();
+    }
+
+    fn has_turns(&self) -> bool {
+        !self.turns.borrow().is_empty()
+    }
+
+    fn next_turn(self: &Rc<Self>) {
+        let conn = self.turns.borrow_mut().pop_front();
+        if let Some((link, conn)) = conn.and_then(|conn| Some((self.link(conn)?, conn))) {
+            link.flush_next(self, conn);
+            self.pump();
         }
     }
 

@@ -20,6 +20,9 @@ pub(crate) use sink::Target;
 
 /// Lines that wait for the disk; more are lost and counted.
 const QUEUE_LINES: usize = 8192;
+/// How long lines are collected for one write: a burst of connections neither wakes the thread for each line nor has the
+/// processor taken away by it.
+const COLLECT: Duration = Duration::from_millis(20);
 /// How long the end of the program waits for a disk.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -141,8 +144,12 @@ impl Writer {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a thread of its own, which has nothing else to do")]
 fn write_all(jobs: &Receiver<Job>, mut sink: sink::Sink, lost: impl Fn() -> u64) {
     while let Ok(first) = jobs.recv() {
+        if matches!(first, Job::Line(..)) {
+            std::thread::sleep(COLLECT);
+        }
         let mut next = Some(first);
         while let Some(job) = next {
             match job {
