@@ -22,7 +22,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (file, stream) =
         arguments.next().zip(arguments.next()).ok_or("usage: record FILE APP/STREAM ORIGIN...")?;
     let config = EdgeConfig::builder().vhost("http_remux { enabled on; }");
-    let config = arguments.fold(config, |config, origin| config.origin(origin)).build()?;
+    let origins: Vec<String> = arguments.collect();
+    let config = origins.iter().fold(config, |config, origin| config.origin(origin.as_str())).build()?;
+    // Origins look for their vhost under this name.
+    let host = origins.into_iter().next().ok_or("no origin")?;
     let out: Box<dyn AsyncWrite + Unpin> = match file.as_str() {
         "-" => Box::new(tokio::io::stdout()),
         file => Box::new(tokio::fs::File::create(file).await?),
@@ -33,7 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut result = Ok(());
     edge.run_until(async {
         tokio::select! {
-            ended = record(&handle, &stream, out) => result = ended,
+            ended = record(&handle, host, &stream, out) => result = ended,
             _ = tokio::signal::ctrl_c() => {}
         }
     })
@@ -43,12 +46,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 async fn record(
     edge: &EdgeHandle,
+    host: String,
     stream: &str,
     mut out: impl AsyncWrite + Unpin,
 ) -> Result<(), Box<dyn Error>> {
     let request = FlvRequest {
         peer: ([127, 0, 0, 1], 0).into(),
-        host: String::new(),
+        host,
         path: format!("/{stream}.flv"),
         query: String::new(),
         page_url: String::new(),
