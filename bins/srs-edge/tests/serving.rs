@@ -5,7 +5,7 @@ mod common;
 
 use std::path::Path;
 
-use common::rtmp::{Client, accept_connect};
+use common::rtmp::{Client, Picture, accept_connect};
 use common::{Folder, Server, free_port, get, wait_until};
 use nix::sys::signal::Signal;
 use rtmp_core::amf::amf0::Value;
@@ -63,6 +63,25 @@ fn origins_are_told_who_pulls() {
         assert_eq!(values.get("srs_pid").and_then(Value::as_number), Some(server.child.id().into()));
         assert!(values.get("srs_server_ip").is_some());
     }
+}
+
+#[test]
+fn media_above_the_limit_is_let_go_and_told() {
+    let rtmp = free_port();
+    let folder = Folder::new("media").file("a.conf", &config(rtmp, "extension { media_max_bytes 1m; }", ""));
+    let _server = Server::start(&folder);
+    let (publisher, hand) = Client::publish_by_hand(rtmp, &url(rtmp), "show");
+    publisher.wait_until_published();
+    let player = Client::play(rtmp, &url(rtmp), "show");
+    player.wait_until_playing();
+    // A GOP of 5 MB, of which the viewer gets the rest nevertheless.
+    for number in 0..100 {
+        hand.send(Picture { number, is_key: number == 0, length: 50_000 }).unwrap();
+    }
+    while Picture::of(&player.wait_for_picture()).number < 99 {}
+    wait_until("it is told", || {
+        folder.read("a.log").contains("extension.media_max_bytes is reached: ").then_some(())
+    });
 }
 
 fn config(rtmp: u16, root: &str, vhost: &str) -> String {

@@ -102,6 +102,7 @@ impl Edge {
         for (_, stream) in self.streams.iter_mut() {
             stream.meter.sample(now);
         }
+        debug_assert_eq!(self.memory.held, self.memory_bytes(), "a stream has changed without being counted");
         self.timers.set(TimerKey::Sample, Some(now + SAMPLE_EVERY));
     }
 }
