@@ -20,6 +20,9 @@ pub struct Limits {
     /// Bytes of unfinished messages over all chunk streams together, default 16 MiB. Memory is reserved as bytes
     /// arrive, never because a length was announced. Exceeding it closes the connection.
     pub partial_bytes_max: usize,
+    /// The same for a peer that does not publish, default 320 KiB: one largest command and one largest other message. So
+    /// strangers cost little memory however much they leave unfinished.
+    pub partial_idle_bytes_max: usize,
     /// Chunk streams a peer may use, default 64; shipped encoders use two to six. Exceeding it closes.
     pub chunk_streams_max: usize,
     /// The same before `publish` or `play` was accepted, default 16.
@@ -71,6 +74,7 @@ impl Default for Limits {
             media_bytes_max: 8 << 20,
             viewer_bytes_max: 64 << 10,
             partial_bytes_max: 16 << 20,
+            partial_idle_bytes_max: 320 << 10,
             chunk_streams_max: 64,
             chunk_streams_idle_max: 16,
             chunk_size_min: 128,

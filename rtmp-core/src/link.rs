@@ -53,7 +53,8 @@ impl Link {
         let limits = &config.limits;
         let mut reader = ChunkReader::new(limits);
         let idle = limits.viewer_bytes_max;
-        reader.set_bounds(idle.min(limits.data_bytes_max), idle, limits.chunk_streams_idle_max);
+        let partial = limits.partial_idle_bytes_max;
+        reader.set_bounds(idle.min(limits.data_bytes_max), idle, partial, limits.chunk_streams_idle_max);
         Self {
             reader,
             writer: ChunkWriter::default(),
@@ -75,14 +76,16 @@ impl Link {
     /// The peer may send media now.
     pub(crate) fn expect_media(&mut self) {
         let limits = &self.config.limits;
-        self.reader.set_bounds(limits.data_bytes_max, limits.media_bytes_max, limits.chunk_streams_max);
+        let (data, media) = (limits.data_bytes_max, limits.media_bytes_max);
+        self.reader.set_bounds(data, media, limits.partial_bytes_max, limits.chunk_streams_max);
     }
 
     /// The peer only watches.
     pub(crate) fn expect_no_media(&mut self) {
         let limits = &self.config.limits;
         let idle = limits.viewer_bytes_max;
-        self.reader.set_bounds(idle.min(limits.data_bytes_max), idle, limits.chunk_streams_max);
+        let partial = limits.partial_idle_bytes_max;
+        self.reader.set_bounds(idle.min(limits.data_bytes_max), idle, partial, limits.chunk_streams_max);
     }
 
     /// Whether so many replies wait that no more input should be taken.

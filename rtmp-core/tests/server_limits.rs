@@ -50,6 +50,41 @@ fn messages_above_their_bound_close_the_connection() {
     assert_eq!(error, limit(LimitKind::MessageBytes(20), 1000));
 }
 
+/// The first chunk of `message` on `csid`, and nothing behind it.
+fn unfinished(peer: &mut Peer, csid: u32, message: Message) -> Result<Progress, ConnectionError> {
+    let mut wire = BytesMut::new();
+    peer.writer.write(&mut wire, &Message { csid, ..message });
+    let chunk = peer.writer.chunk_size() as usize;
+    peer.input.extend_from_slice(&wire[..12 + chunk]);
+    peer.feed()
+}
+
+#[test]
+fn who_does_not_publish_may_leave_little_unfinished() {
+    let config = || limited(|limits| limits.partial_idle_bytes_max = 250_000);
+    let too_much = Err(limit(LimitKind::PartialBytes, 250_000));
+    for mut peer in [Peer::greeted(config()), Peer::connected(config()), Peer::playing(config())] {
+        peer.send(&Control::SetChunkSize(100_000).message()).expect("allowed").into_unit();
+        peer.writer.set_chunk_size(100_000);
+        let command = || big(MessageType::COMMAND, 200_000);
+        assert!(unfinished(&mut peer, 10, command()).is_ok());
+        assert!(unfinished(&mut peer, 11, command()).is_ok());
+        assert_eq!(unfinished(&mut peer, 12, command()), too_much);
+    }
+    // What a publisher has in flight may end after its publish.
+    let mut publisher = Peer::publishing(config());
+    publisher.send(&Control::SetChunkSize(100_000).message()).expect("allowed").into_unit();
+    publisher.writer.set_chunk_size(100_000);
+    let picture = big(MessageType::VIDEO, 300_000);
+    let mut wire = BytesMut::new();
+    publisher.writer.write(&mut wire, &picture);
+    publisher.input.extend_from_slice(&wire.split_to(12 + 100_000));
+    assert!(publisher.feed().is_ok());
+    publisher.call(Command::new("FCUnpublish", 6.0).with("show"), 1);
+    publisher.input.extend_from_slice(&wire);
+    assert!(publisher.feed().is_ok());
+}
+
 #[test]
 fn commands_streams_and_chunk_streams_have_their_bounds() {
     let mut peer = Peer::connected(ConnectionConfig::default());

@@ -7,7 +7,7 @@ use super::{CHUNK_SIZE_MAX, DEFAULT_CHUNK_SIZE, Message, MessageType};
 use crate::error::{ChunkError, ConnectionError, LimitExceeded, LimitKind};
 use crate::{Limits, Timestamp};
 
-/// Reserved at once for a message that needs assembling; more follows as its bytes arrive.
+/// Most that is reserved ahead for a message that needs assembling.
 const RESERVE: usize = 64 << 10;
 /// No control message is longer (the longest known is a 44-byte verification response).
 const CONTROL_BYTES_MAX: u32 = 128;
@@ -164,8 +164,11 @@ impl ChunkReader {
     }
 
     /// Changes the bounds that depend on what the peer is doing. Media already in flight keeps the old bound.
-    pub(crate) fn set_bounds(&mut self, data: u32, media: u32, streams: usize) {
+    pub(crate) fn set_bounds(&mut self, data: u32, media: u32, partial: usize, streams: usize) {
         self.bounds.data = data;
+        let open = self.slots.iter().filter(|slot| slot.open);
+        let in_flight = open.fold(0_usize, |sum, slot| sum.saturating_add(slot.fields.length as usize));
+        self.bounds.partial = partial.saturating_add(in_flight).min(self.bounds.partial.max(partial));
         self.bounds.media = media;
         self.bounds.streams = streams.max(self.slots.len());
     }
@@ -240,7 +243,7 @@ impl ChunkReader {
         }
         let taken = current.remaining.min(input.len());
         let before = slot.partial.capacity();
-        reserve(&mut slot.partial, taken, length);
+        reserve(&mut slot.partial, taken, input.len(), length);
         let grown = slot.partial.capacity().saturating_sub(before);
         self.partial_bytes = self.partial_bytes.saturating_add(grown);
         if self.partial_bytes > self.bounds.partial {
@@ -322,13 +325,16 @@ impl ChunkReader {
     }
 }
 
-/// Makes room for `taken` more bytes of a message of `length`: at most 64 KiB ahead, then at most doubling.
-fn reserve(partial: &mut Vec<u8>, taken: usize, length: usize) {
+/// Makes room for `taken` more bytes of a message of `length`, when `arrived` bytes wait to be read, of this message or
+/// of others. A length that was announced costs nothing by itself: eight times what came of the message, or twice what
+/// it has, is the most.
+fn reserve(partial: &mut Vec<u8>, taken: usize, arrived: usize, length: usize) {
     let needed = partial.len().saturating_add(taken);
     if needed <= partial.capacity() {
         return;
     }
-    let target = needed.max(RESERVE).max(partial.capacity().saturating_mul(2)).min(length).max(needed);
+    let ahead = partial.len().saturating_add(arrived.min(taken.saturating_mul(8))).min(RESERVE);
+    let target = needed.max(ahead).max(partial.capacity().saturating_mul(2)).min(length).max(needed);
     partial.reserve_exact(target.saturating_sub(partial.len()));
 }
 

@@ -18,7 +18,7 @@ use rtmp_core::{
 pub(crate) struct Peer {
     pub(crate) now: Instant,
     pub(crate) server: ServerConnection,
-    input: BytesMut,
+    pub(crate) input: BytesMut,
     pub(crate) writer: ChunkWriter,
     reader: ChunkReader,
     received: BytesMut,
