@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use edge_cluster::admission::GateRefusal;
 use edge_cluster::config::LogLevel;
-use edge_cluster::edge::{ClientInfo, ClientKind, CloseReason, Event, Question};
+use edge_cluster::edge::{ClientInfo, ClientKind, CloseReason, Event, Question, Refusal};
 use edge_cluster::tokio::{Answer, Handler};
 use edge_cluster::{ConnId, StreamKey};
 
@@ -35,6 +35,8 @@ struct State {
     /// Streams whose begin was told, and whose end was not.
     streams: BTreeSet<StreamKey>,
     slow: Budget,
+    refused: Budget,
+    broken: Budget,
     turned_away: Budget,
     upstream: Budget,
     shed: Budget,
@@ -110,10 +112,7 @@ impl Teller {
                     ),
                 );
             }
-            Event::Refused { conn, client, refusal } => {
-                let code = refusal.number().map(|number| format!(" (code {number})")).unwrap_or_default();
-                log.warn(&self.cid(*conn, client.as_deref()), &format!("client refused: {refusal}{code}"));
-            }
+            Event::Refused { conn, client, refusal } => self.refused(*conn, client.as_deref(), refusal),
             Event::PublishBegan { client } => {
                 log.info(&client.client_id, &format!("start publish, url={}", client.stream_url()));
             }
@@ -129,7 +128,13 @@ impl Teller {
                 );
                 let cid = self.cid(*conn, client.as_deref());
                 match reason {
-                    CloseReason::Protocol(_) | CloseReason::TooSlow => log.warn(&cid, &text),
+                    CloseReason::Protocol(_) | CloseReason::TooSlow => {
+                        if self.is_within_budget(|state| &mut state.broken, "more connections broke") {
+                            log.warn(&cid, &text);
+                        }
+                    }
+                    // Why was said when it happened.
+                    CloseReason::Refused(_) => log.debug(&cid, &text),
                     // Who says nothing at all is a port scan or a health check.
                     _ if client.is_none() => log.debug(&cid, &text),
                     _ => log.info(&cid, &text),
@@ -184,6 +189,13 @@ impl Teller {
     fn stream_ended(&self, key: &StreamKey) {
         if self.state().streams.remove(key) {
             self.log.info(self.log.cid(), &format!("stream ended, url={key}"));
+        }
+    }
+
+    fn refused(&self, conn: ConnId, client: Option<&ClientInfo>, refusal: &Refusal) {
+        if self.is_within_budget(|state| &mut state.refused, "more clients were refused") {
+            let code = refusal.number().map(|number| format!(" (code {number})")).unwrap_or_default();
+            self.log.warn(&self.cid(conn, client), &format!("client refused: {refusal}{code}"));
         }
     }
 

@@ -86,6 +86,7 @@ pub(super) fn root(
         auto_reload: v.on("inotify_auto_reload") || (in_docker && v.on("auto_reload_for_docker")),
         srs_version: v.text("extension.srs_version"),
         media_bytes_max: v.bytes("extension.media_max_bytes"),
+        hook_timeout: v.seconds("extension.hook_timeout").max(Duration::from_millis(1)),
         connections: ConnectionLimits {
             trusted_proxies: parsed::<Network>(
                 v,

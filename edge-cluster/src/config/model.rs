@@ -50,6 +50,8 @@ pub struct EdgeConfig {
     /// Bytes of media that all streams together may hold (root `extension` block). Shards have equal parts; media that
     /// several shards hold counts on each.
     pub media_bytes_max: u64,
+    /// Longest wait for the answer of one address of `http_hooks`.
+    pub hook_timeout: Duration,
     /// Limits of connections (root `extension` block).
     pub connections: ConnectionLimits,
     /// The vhosts in their order, disabled ones included, each name once.

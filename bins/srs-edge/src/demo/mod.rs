@@ -62,7 +62,7 @@ async fn serve(port: u16, log: Log) -> Result<(), String> {
     let identity =
         Identity { server: format!("vid-{}", crate::id::random(7)), service: crate::id::random(8) };
     let configuration = Arc::new(Configuration::new(Arc::clone(&edge_config)));
-    let hooks = Hooks::new(identity.clone(), log.clone());
+    let hooks = Hooks::new(identity.clone(), log.clone(), Arc::clone(&configuration));
     let edge = Edge::builder(Arc::clone(&edge_config))
         .handler(Arc::new(Teller::new(log.clone(), hooks, Arc::clone(&configuration))))
         .bind_to((Ipv4Addr::UNSPECIFIED, port))

@@ -15,8 +15,6 @@ use super::answer::{Refusal, judge};
 use super::breaker::{Breaker, Outcome};
 use crate::clock;
 
-/// Longest wait for one URL: connecting, sending and the whole answer (spec 8).
-const TIMEOUT: Duration = Duration::from_secs(30);
 /// Larger answers are no answers.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Connections to one server that wait for their next request.
@@ -42,7 +40,6 @@ pub(crate) struct Failure {
 impl Client {
     pub(crate) fn new() -> Self {
         let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(TIMEOUT));
         connector.set_nodelay(true);
         let http = HyperClient::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
@@ -52,15 +49,16 @@ impl Client {
         Self { http, breaker: Mutex::default() }
     }
 
-    /// Posts `body` to `url` and judges the answer.
-    pub(crate) async fn post(&self, url: &str, body: Bytes) -> Result<(), Failure> {
+    /// Posts `body` to `url` and judges the answer. `limit` is the longest wait for connecting, sending and the whole
+    /// answer (spec 8).
+    pub(crate) async fn post(&self, url: &str, body: Bytes, limit: Duration) -> Result<(), Failure> {
         let broken = |text: &str| Failure { refusal: Refusal::Broken(text.to_owned()), left_alone: false };
         if !self.breaker(|breaker| breaker.may_ask(url, clock::now())) {
             return Err(broken("it failed repeatedly and is left alone for some seconds"));
         }
-        let result = match tokio::time::timeout(TIMEOUT, self.exchange(url, body)).await {
+        let result = match tokio::time::timeout(limit, self.exchange(url, body)).await {
             Ok(result) => result,
-            Err(_) => Err(Refusal::Broken(format!("no answer within {} s", TIMEOUT.as_secs()))),
+            Err(_) => Err(Refusal::Broken(format!("no answer within {} s", limit.as_secs_f64()))),
         };
         let outcome = match &result {
             Err(Refusal::Broken(_)) => Outcome::Failed,
@@ -113,12 +111,14 @@ fn chain(error: &dyn std::error::Error) -> String {
 mod tests {
     use super::*;
 
+    const LIMIT: Duration = Duration::from_secs(30);
+
     #[tokio::test(start_paused = true)]
     async fn row_19_a_hook_that_never_answers_is_given_up() {
         let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", silent.local_addr().unwrap());
         let start = tokio::time::Instant::now();
-        let failure = Client::new().post(&url, Bytes::new()).await.unwrap_err();
+        let failure = Client::new().post(&url, Bytes::new(), LIMIT).await.unwrap_err();
         let broken = Refusal::Broken("no answer within 30 s".into());
         assert_eq!(failure, Failure { refusal: broken, left_alone: false });
         assert_eq!(start.elapsed().as_secs(), 30);
@@ -127,7 +127,7 @@ mod tests {
     #[tokio::test]
     async fn row_19_addresses_that_cannot_be_asked_say_why() {
         for (url, reason) in [("https://127.0.0.1/", "scheme is not http"), ("no url", "invalid uri")] {
-            let failure = Client::new().post(url, Bytes::new()).await.unwrap_err();
+            let failure = Client::new().post(url, Bytes::new(), LIMIT).await.unwrap_err();
             assert!(failure.refusal.to_string().contains(reason), "{url}: {}", failure.refusal);
         }
     }

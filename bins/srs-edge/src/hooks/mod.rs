@@ -4,6 +4,7 @@ mod answer;
 mod body;
 mod breaker;
 mod client;
+mod turns;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -19,12 +20,16 @@ use tokio::sync::Semaphore;
 pub(crate) use body::Action;
 use body::{Subject, body};
 use client::Client;
+use turns::Turns;
 
+use crate::app::Configuration;
 use crate::log::Log;
 use crate::process::identity::Identity;
 
 /// Requests under way at the same time.
 const REQUESTS_MAX: usize = 512;
+/// Of those, requests to one URL: one that hangs must not keep others from being asked.
+const REQUESTS_PER_URL_MAX: usize = 64;
 /// Things to tell that wait for hooks; more are dropped with a warning. Questions do not count: each belongs to a client
 /// that waits, and those have a limit of their own.
 const WAITING_MAX: usize = 16_384;
@@ -46,6 +51,8 @@ struct Shared {
     identity: Identity,
     log: Log,
     requests: Semaphore,
+    turns: Turns,
+    configuration: Arc<Configuration>,
     /// A connection is here while a task tells about it.
     lanes: Mutex<Lanes>,
 }
@@ -58,13 +65,15 @@ struct Lanes {
 
 impl Hooks {
     /// Works on the runtime that it is made in.
-    pub(crate) fn new(identity: Identity, log: Log) -> Self {
+    pub(crate) fn new(identity: Identity, log: Log, configuration: Arc<Configuration>) -> Self {
         Self(Arc::new(Shared {
             runtime: Handle::current(),
             client: Client::new(),
             identity,
             log,
             requests: Semaphore::new(REQUESTS_MAX),
+            turns: Turns::new(REQUESTS_PER_URL_MAX),
+            configuration,
             lanes: Mutex::default(),
         }))
     }
@@ -142,9 +151,11 @@ impl Shared {
     async fn post_all(&self, urls: &[String], action: Action, client: &ClientInfo) -> Result<(), ()> {
         let body = Bytes::from(body(&self.identity, action, &subject(client)));
         for url in urls {
+            let _turn = self.turns.wait(url).await;
             // The semaphore is never closed.
             let _permit = self.requests.acquire().await;
-            if let Err(failure) = self.client.post(url, body.clone()).await {
+            let limit = self.configuration.get().hook_timeout;
+            if let Err(failure) = self.client.post(url, body.clone(), limit).await {
                 let (action, refusal) = (action.name(), &failure.refusal);
                 self.log.warn(&client.client_id, &format!("http: {action} failed, url={url}, {refusal}"));
                 if failure.left_alone {

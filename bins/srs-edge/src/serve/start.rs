@@ -74,7 +74,7 @@ async fn serve(job: Job, log: Log, identity: Identity) -> Result<(), String> {
     let mut signals = Signals::new().map_err(|error| format!("cannot listen for signals: {error}"))?;
     let (ask_reload, mut asked) = mpsc::channel(1);
     let configuration = Arc::new(Configuration::new(Arc::clone(&config)));
-    let hooks = Hooks::new(identity.clone(), log.clone());
+    let hooks = Hooks::new(identity.clone(), log.clone(), Arc::clone(&configuration));
     let teller = Teller::new(log.clone(), hooks.clone(), Arc::clone(&configuration));
     let listeners = http::bind(&config)?;
     let edge = Edge::builder(Arc::clone(&config))

@@ -122,6 +122,9 @@ const EXTENSION: &[DirectiveSpec] = &[
         "Chunk streams that one connection may use.",
     )
     .no_variable(),
+    row("hook_timeout", Number, "30", NextUse, "Longest wait for the answer of one address of http_hooks.")
+        .unit("s")
+        .no_variable(),
     row(
         "srs_version",
         Text,
