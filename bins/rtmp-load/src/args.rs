@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use crate::hostile::AttackOptions;
 use crate::source::SourceSettings;
 
 /// Synthetic publishers and viewers for an RTMP server: measures what it costs and verifies what it delivers.
@@ -37,117 +38,120 @@ use crate::source::SourceSettings;
 #[command(version, verbatim_doc_comment)]
 pub(crate) struct Args {
     /// Publishes to this server.
-    #[arg(long, value_name = "URL")]
+    #[arg(help_heading = "Stream", long, value_name = "URL")]
     pub(crate) publish: Option<String>,
 
     /// Plays from this server; several times for several servers, between which viewers are dealt out.
-    #[arg(long, value_name = "URL")]
+    #[arg(help_heading = "Stream", long, value_name = "URL")]
     pub(crate) play: Vec<String>,
 
     /// Streams; with more than one, -0, -1 and so on are appended to the name.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(help_heading = "Stream", long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) streams: u16,
 
     /// Viewers, dealt out over the streams.
-    #[arg(short = 'n', long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    #[arg(help_heading = "Viewers", short = 'n', long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub(crate) viewers: u32,
 
     /// How long to measure, after everybody has joined and settled.
-    #[arg(long, default_value = "10s", value_parser = duration)]
+    #[arg(help_heading = "Viewers", long, default_value = "10s", value_parser = duration)]
     pub(crate) seconds: Duration,
 
     /// How long to publish before the first viewer joins.
-    #[arg(long, default_value = "3s", value_parser = duration)]
+    #[arg(help_heading = "Stream", long, default_value = "3s", value_parser = duration)]
     pub(crate) warm: Duration,
 
     /// How long to wait between the last join and measuring.
-    #[arg(long, default_value = "2s", value_parser = duration)]
+    #[arg(help_heading = "Viewers", long, default_value = "2s", value_parser = duration)]
     pub(crate) settle: Duration,
 
     /// Bits per second of each stream: 800k, 2.5M.
-    #[arg(long, default_value = "1M", value_parser = bits)]
+    #[arg(help_heading = "Stream", long, default_value = "1M", value_parser = bits)]
     pub(crate) bitrate: u64,
 
     /// Bits per second of it that are audio; 0 for none.
-    #[arg(long, default_value = "64k", value_parser = bits)]
+    #[arg(help_heading = "Stream", long, default_value = "64k", value_parser = bits)]
     pub(crate) audio: u64,
 
     /// Pictures per second; 0 for none.
-    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u32).range(0..=240))]
+    #[arg(help_heading = "Stream", long, default_value_t = 25, value_parser = clap::value_parser!(u32).range(0..=240))]
     pub(crate) fps: u32,
 
     /// Time from key frame to key frame.
-    #[arg(long, default_value = "2s", value_parser = duration)]
+    #[arg(help_heading = "Stream", long, default_value = "2s", value_parser = duration)]
     pub(crate) gop: Duration,
 
     /// Viewers that join per second, or "all" for all at once.
-    #[arg(long, default_value = "100", value_parser = join)]
+    #[arg(help_heading = "Viewers", long, default_value = "100", value_parser = join)]
     pub(crate) join: Join,
 
     /// How long to wait for the last viewer's first key frame.
-    #[arg(long, default_value = "20s", value_parser = duration)]
+    #[arg(help_heading = "Viewers", long, default_value = "20s", value_parser = duration)]
     pub(crate) join_patience: Duration,
 
     /// Viewers that leave per second of the measurement, each replaced by a new one; half leave without a word.
-    #[arg(long, default_value_t = 0.0, value_parser = rate)]
+    #[arg(help_heading = "Viewers", long, default_value_t = 0.0, value_parser = rate)]
     pub(crate) churn: f64,
 
     /// So many viewers stop reading for so long when the measurement begins: 5:10s.
-    #[arg(long, value_name = "N:TIME", value_parser = stop_readers)]
+    #[arg(help_heading = "Viewers", long, value_name = "N:TIME", value_parser = stop_readers)]
     pub(crate) stop_readers: Option<(u32, Duration)>,
 
     /// So many viewers never read faster than so many bits per second: 5:200k.
-    #[arg(long, value_name = "N:BITS", value_parser = slow_readers)]
+    #[arg(help_heading = "Viewers", long, value_name = "N:BITS", value_parser = slow_readers)]
     pub(crate) slow_readers: Option<(u32, u64)>,
 
     /// Whether all viewers come from one address, or (loopback only) each from its own: servers limit the connections
     /// of one address.
-    #[arg(long, value_enum, default_value_t = Sources::Spread)]
+    #[arg(help_heading = "Viewers", long, value_enum, default_value_t = Sources::Spread)]
     pub(crate) sources: Sources,
 
     /// Every viewer checks each so many-th frame's checksum; 1 for all, 0 for none.
-    #[arg(long, value_name = "N", default_value_t = 64)]
+    #[arg(help_heading = "Viewers", long, value_name = "N", default_value_t = 64)]
     pub(crate) check: u64,
 
     /// A viewer's buffer: a picture later than this is a stall.
-    #[arg(long, default_value = "1s", value_parser = duration)]
+    #[arg(help_heading = "Viewers", long, default_value = "1s", value_parser = duration)]
     pub(crate) buffer: Duration,
 
     /// Threads for the viewers; one per processor unless given.
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(help_heading = "Viewers", long, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) threads: Option<u16>,
 
     /// Seed of the random decisions.
-    #[arg(long, default_value_t = 1)]
+    #[arg(help_heading = "Viewers", long, default_value_t = 1)]
     pub(crate) seed: u64,
 
     /// Measures the processor time and memory of this process and its children.
-    #[arg(long, value_name = "PID", conflicts_with = "spawn")]
+    #[arg(help_heading = "Server", long, value_name = "PID", conflicts_with = "spawn")]
     pub(crate) server_pid: Option<u32>,
 
     /// Starts this server, measures it and its children, and stops it at the end.
-    #[arg(long, value_name = "COMMAND")]
+    #[arg(help_heading = "Server", long, value_name = "COMMAND")]
     pub(crate) spawn: Option<String>,
 
     /// Fails if the 99th percentile of the latency is longer.
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(help_heading = "Limits", long, value_name = "TIME", value_parser = duration)]
     pub(crate) max_latency: Option<Duration>,
 
     /// Fails if the 99th percentile of the startup time is longer.
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(help_heading = "Limits", long, value_name = "TIME", value_parser = duration)]
     pub(crate) max_startup: Option<Duration>,
 
     /// Fails if there are more stalls.
-    #[arg(long, value_name = "N")]
+    #[arg(help_heading = "Limits", long, value_name = "N")]
     pub(crate) max_stalls: Option<u64>,
 
     /// Instead of measuring, be the server that does the least: publishes its own stream to everybody who connects.
-    #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["publish", "play", "spawn", "server_pid"])]
+    #[arg(help_heading = "Floor", long, value_name = "HOST:PORT", conflicts_with_all = ["publish", "play", "spawn", "server_pid"])]
     pub(crate) floor: Option<SocketAddr>,
 
     /// How long the floor collects messages for one write; 0 writes each at once.
-    #[arg(long, value_name = "TIME", default_value = "0", value_parser = duration, requires = "floor")]
+    #[arg(help_heading = "Floor", long, value_name = "TIME", default_value = "0", value_parser = duration, requires = "floor")]
     pub(crate) merge: Duration,
+
+    #[command(flatten)]
+    pub(crate) attack: AttackOptions,
 }
 
 /// Where viewers come from.
@@ -203,7 +207,7 @@ fn number_and_unit(text: &str) -> Option<(f64, &str)> {
     Some((number.parse().ok()?, unit))
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let seconds = match number_and_unit(text) {
         Some((number, "ms")) => number / 1e3,
         Some((number, "s" | "")) => number,

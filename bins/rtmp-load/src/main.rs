@@ -13,6 +13,7 @@ mod conn;
 mod floor;
 #[path = "../../jam-load/src/histogram.rs"]
 mod histogram;
+mod hostile;
 mod judge;
 mod playout;
 #[path = "../../jam-load/src/process.rs"]
@@ -39,6 +40,16 @@ fn main() -> ExitCode {
         let Err(error) = floor::serve(&args) else { return ExitCode::SUCCESS };
         eprintln!("rtmp-load: {error}");
         return ExitCode::FAILURE;
+    }
+    if args.attack.hostile {
+        return match hostile::run(&args) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(error) => {
+                eprintln!("rtmp-load: {error}");
+                ExitCode::FAILURE
+            }
+        };
     }
     let measured = match run::run(&args) {
         Ok(measured) => measured,

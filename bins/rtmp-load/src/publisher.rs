@@ -25,6 +25,8 @@ pub(crate) struct PublishShared {
     pub(crate) stopping: AtomicBool,
     /// Publishers that were accepted at least once.
     pub(crate) accepted: AtomicU64,
+    /// Connections that were refused or broke.
+    pub(crate) lost: AtomicU64,
 }
 
 /// What the publishers experienced.
@@ -64,6 +66,7 @@ pub(crate) fn publish(
             let result =
                 publisher.run(&poll, Token(index), config, &mut scratch, readable, &mut published, now);
             if let Err(end) = result {
+                shared.lost.fetch_add(1, Ordering::Relaxed);
                 published.lost.push(format!("{}: {end}", publisher.place.stream));
                 publisher.give_up(now);
             }

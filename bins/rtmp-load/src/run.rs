@@ -98,13 +98,13 @@ pub(crate) fn run(args: &Args) -> Result<Measured, String> {
 
 /// The thread of the publishers.
 #[derive(Debug)]
-struct Publishing {
+pub(crate) struct Publishing {
     shared: Arc<PublishShared>,
     thread: thread::JoinHandle<io::Result<Published>>,
 }
 
 impl Publishing {
-    fn start(args: &Args, place: &Place) -> Self {
+    pub(crate) fn start(args: &Args, place: &Place) -> Self {
         let shared = Arc::new(PublishShared::default());
         let places: Vec<_> = (0..args.streams).map(|n| place.numbered(n, args.streams)).collect();
         let (settings, theirs) = (args.source(), Arc::clone(&shared));
@@ -113,7 +113,7 @@ impl Publishing {
         Self { shared, thread }
     }
 
-    fn wait_accepted(&self, streams: u64) -> Result<(), String> {
+    pub(crate) fn wait_accepted(&self, streams: u64) -> Result<(), String> {
         let deadline = instant() + PATIENCE;
         while self.shared.accepted.load(Ordering::Relaxed) < streams && !self.thread.is_finished() {
             if instant() > deadline {
@@ -125,7 +125,12 @@ impl Publishing {
         Ok(())
     }
 
-    fn stop(self) -> Result<Published, String> {
+    /// How often a publisher was refused or lost its connection.
+    pub(crate) fn lost(&self) -> u64 {
+        self.shared.lost.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn stop(self) -> Result<Published, String> {
         self.shared.stopping.store(true, Ordering::Relaxed);
         let result = self.thread.join().map_err(|_| "the publishers' thread broke".to_owned())?;
         result.map_err(|error| format!("publishers: {error}"))
@@ -134,14 +139,15 @@ impl Publishing {
 
 /// The threads of the viewers.
 #[derive(Debug)]
-struct Viewing {
-    shared: Arc<Shared>,
+pub(crate) struct Viewing {
+    pub(crate) shared: Arc<Shared>,
     begun: Instant,
+    seats: u64,
     threads: Vec<thread::JoinHandle<io::Result<Tally>>>,
 }
 
 impl Viewing {
-    fn start(args: &Args, places: &[Place]) -> io::Result<Self> {
+    pub(crate) fn start(args: &Args, places: &[Place]) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let begun = instant();
         let processors = thread::available_parallelism().map_or(1, usize::from);
@@ -167,15 +173,15 @@ impl Viewing {
             workers.push(Worker::new(common.clone(), Arc::clone(&shared), seats, churn, seed)?);
         }
         let threads = workers.into_iter().map(|worker| thread::spawn(move || worker.run())).collect();
-        Ok(Self { shared, begun, threads })
+        let seats = if places.is_empty() { 0 } else { u64::from(args.viewers) };
+        Ok(Self { shared, begun, seats, threads })
     }
 
     /// Waits until every first viewer has started or given up; how many have not when patience ends.
-    fn wait_settled(&self, args: &Args) -> u64 {
-        let seats = if args.play.is_empty() { 0 } else { u64::from(args.viewers) };
+    pub(crate) fn wait_settled(&self, args: &Args) -> u64 {
         let deadline = self.begun + args.join.due(args.viewers) + args.join_patience;
         loop {
-            let unsettled = seats.saturating_sub(self.shared.settled.load(Ordering::Relaxed));
+            let unsettled = self.seats.saturating_sub(self.shared.settled.load(Ordering::Relaxed));
             if unsettled == 0 || instant() > deadline {
                 return unsettled;
             }
@@ -183,7 +189,7 @@ impl Viewing {
         }
     }
 
-    fn stop(self) -> Result<Tally, String> {
+    pub(crate) fn stop(self) -> Result<Tally, String> {
         self.shared.stopping.store(true, Ordering::Relaxed);
         let mut tally = Tally::default();
         for thread in self.threads {
@@ -218,7 +224,7 @@ fn config(args: &Args) -> ConnectionConfig {
     config
 }
 
-fn wait_for_listener(address: SocketAddr, mut server: Option<&mut Server>) -> Result<(), String> {
+pub(crate) fn wait_for_listener(address: SocketAddr, mut server: Option<&mut Server>) -> Result<(), String> {
     let deadline = instant() + PATIENCE;
     loop {
         match TcpStream::connect_timeout(&address, Duration::from_secs(2)) {
@@ -240,7 +246,7 @@ fn own_cpu_micros() -> u64 {
 }
 
 /// Each viewer is an open file.
-fn raise_open_files() {
+pub(crate) fn raise_open_files() {
     if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
         // Without permission the limit stays, and the viewers beyond it are reported as lost.
         let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
