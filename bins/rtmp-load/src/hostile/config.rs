@@ -76,17 +76,17 @@ fn prepare(folder: &Path) -> io::Result<Vec<(&'static str, &'static str)>> {
         ("itself.conf", "include"),
         ("two.conf", "include"),
         ("deep0.conf", "include"),
-        ("wide0.conf", "file"),
-        ("blocks.conf", "deep"),
+        ("wide0.conf", "256 files"),
+        ("blocks.conf", "blocks inside each other"),
         ("open.conf", "end"),
-        ("endless-word.conf", "large"),
+        ("endless-word.conf", "bytes"),
         ("device.conf", "/dev/zero"),
         ("random.conf", "/dev/urandom"),
         ("to-folder.conf", "folder"),
         ("to-nothing.conf", "nothing.conf"),
         ("to-pipe.conf", "pipe"),
         ("binary.conf", "binary.conf"),
-        ("many.conf", "large"),
+        ("many.conf", "bytes"),
     ])
 }
 

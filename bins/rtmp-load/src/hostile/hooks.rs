@@ -122,10 +122,16 @@ pub(super) fn webs(siege: &mut Siege) -> Result<Findings, String> {
     }
     let mut edge = Edge::start(&program, &siege.folder, "hooks", &vhosts).map_err(failed)?;
     wait_for_listener(edge.rtmp, Some(&mut edge.server))?;
-    let place = |name: &str| Place::parse(&format!("rtmp://{}/live?vhost={name}.example/show", edge.rtmp));
+    let rtmp = edge.rtmp;
+    let place_of = |siege: &Siege, name: &str| Place {
+        tc_url: format!("rtmp://{rtmp}/live?vhost={name}.example"),
+        app: "live".to_owned(),
+        address: rtmp,
+        ..siege.place.clone()
+    };
     for (name, web) in Web::ALL {
         let begun = instant();
-        let status = publish(siege, &edge, name).unwrap_or_else(|error| error.to_string());
+        let status = publish(siege, &place_of(siege, name)).unwrap_or_else(|error| error.to_string());
         let took = begun.elapsed();
         findings.note(&format!("{name}_s"), round(took.as_secs_f64(), 2));
         let accepted = status == "NetStream.Publish.Start";
@@ -135,7 +141,7 @@ pub(super) fn webs(siege: &mut Siege) -> Result<Findings, String> {
         });
     }
     // The crowd.
-    let script = Script::play(&place("hangs")?, "show").bytes();
+    let script = Script::play(&place_of(siege, "hangs"), "show").bytes();
     let mut swarm = Swarm::default();
     let mut from = None;
     for n in 0..CROWD {
@@ -150,7 +156,7 @@ pub(super) fn webs(siege: &mut Siege) -> Result<Findings, String> {
     let mut asked = 0;
     while crowd_began.elapsed() < HOOK_LIMIT - Duration::from_millis(500) {
         let begun: Instant = instant();
-        let status = publish(siege, &edge, "good").unwrap_or_else(|error| error.to_string());
+        let status = publish(siege, &place_of(siege, "good")).unwrap_or_else(|error| error.to_string());
         findings.require(status == "NetStream.Publish.Start", || format!("good beside the crowd: {status}"));
         slowest = slowest.max(begun.elapsed());
         asked += 1;
@@ -169,14 +175,9 @@ pub(super) fn webs(siege: &mut Siege) -> Result<Findings, String> {
     Ok(findings)
 }
 
-fn publish(siege: &mut Siege, edge: &Edge, vhost: &str) -> std::io::Result<String> {
-    let mut peer = Peer::open(edge.rtmp, siege.address(), None)?;
+fn publish(siege: &mut Siege, place: &Place) -> std::io::Result<String> {
+    let mut peer = Peer::open(place.address, siege.address(), None)?;
     peer.handshake()?;
-    let place = Place {
-        tc_url: format!("rtmp://{}/live?vhost={vhost}.example", edge.rtmp),
-        app: "live".to_owned(),
-        ..siege.place.clone()
-    };
-    peer.connect(&place)?;
-    peer.publish("show")
+    peer.connect(place)?;
+    peer.publish(&place.stream)
 }
