@@ -1,11 +1,13 @@
 //! How many connections there may be.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use crate::config::EdgeConfig;
 
-/// Counts the connections of the whole edge and of each address, and refuses what is beyond the limits (spec 4.1).
+/// Counts the connections of the whole edge and of each address, and refuses what is beyond the limits (spec 4.1). Of
+/// IPv6, a network of 64 bits counts as one address: it is what one customer has, with more addresses than anybody can
+/// count.
 /// There is one in front of all shards; a refused connection is closed without a byte.
 ///
 /// ```
@@ -75,7 +77,7 @@ impl Gate {
     ///
     /// A limit is reached: close the connection.
     pub fn admit(&mut self, ip: IpAddr) -> Result<(), GateRefusal> {
-        let ip = ip.to_canonical();
+        let ip = counted(ip);
         let of_ip = self.per_ip.get(&ip).copied().unwrap_or(0);
         let refusal = if self.stats.open >= self.connections_max {
             Some(GateRefusal::Connections(self.connections_max))
@@ -96,7 +98,7 @@ impl Gate {
 
     /// A connection of `ip` is gone.
     pub fn release(&mut self, ip: IpAddr) {
-        let ip = ip.to_canonical();
+        let ip = counted(ip);
         let Some(of_ip) = self.per_ip.get_mut(&ip) else { return };
         *of_ip -= 1;
         if *of_ip == 0 {
@@ -108,6 +110,14 @@ impl Gate {
     /// Counters.
     pub fn stats(&self) -> GateStats {
         self.stats
+    }
+}
+
+/// What an address counts as: itself, or its network.
+fn counted(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+        v4 => v4,
     }
 }
 
@@ -127,6 +137,20 @@ mod tests {
         gate.release(plain);
         assert_eq!((gate.stats().open, gate.per_ip.len()), (0, 0));
         assert_eq!((gate.stats().admitted, gate.stats().refused), (2, 1));
+    }
+
+    #[test]
+    fn a_network_of_ipv6_counts_as_one_address() {
+        let mut gate = Gate::new(100, 2);
+        let of = |text: &str| text.parse::<IpAddr>().unwrap();
+        assert_eq!(
+            (gate.admit(of("2001:db8:1:2::1")), gate.admit(of("2001:db8:1:2:ffff::9"))),
+            (Ok(()), Ok(()))
+        );
+        assert_eq!(gate.admit(of("2001:db8:1:2:3:4:5:6")), Err(GateRefusal::Address(2)));
+        assert_eq!(gate.admit(of("2001:db8:1:3::1")), Ok(()));
+        gate.release(of("2001:db8:1:2:ffff::9"));
+        assert_eq!(gate.admit(of("2001:db8:1:2:3:4:5:6")), Ok(()));
     }
 
     #[test]

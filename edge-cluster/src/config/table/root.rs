@@ -98,7 +98,7 @@ const EXTENSION: &[DirectiveSpec] = &[
         Integer { min: 1, max: 1 << 20 },
         "64",
         Live,
-        "Connections that one address may have.",
+        "Connections that one address may have; of IPv6, one network of 64 bits.",
     )
     .no_variable(),
     row(
