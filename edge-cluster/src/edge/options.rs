@@ -29,6 +29,9 @@ pub struct EdgeOptions {
     /// What is above it is let go, what is needed least first (see the [module](super)). Default `None`: what the
     /// configuration says ([`EdgeConfig::media_bytes_max`](crate::config::EdgeConfig::media_bytes_max)).
     pub media_bytes_max: Option<u64>,
+    /// Streams that nobody needs any more and that are remembered for three seconds all the same, because their viewers
+    /// or their publisher may come back; the oldest is forgotten when there are more. Default 1,024.
+    pub unused_streams_max: usize,
     /// Time after which a draining shard closes connections that are still open. Default 60 s (spec 14.2).
     pub drain_limit: Duration,
     /// Our own listeners: a stream is never pulled from there.
@@ -57,6 +60,7 @@ impl Default for EdgeOptions {
             waiting_pulls_max: 1024,
             waiting_pulls_per_ip_max: 64,
             media_bytes_max: None,
+            unused_streams_max: 1024,
             drain_limit: Duration::from_secs(60),
             own: Arc::default(),
             identity: None,

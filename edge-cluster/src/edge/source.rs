@@ -294,7 +294,17 @@ impl Edge {
         match used {
             true => stream.unused_since = None,
             false => {
-                stream.unused_since.get_or_insert(now);
+                // What never had media leaves nothing to remember but whose turn it is.
+                if !stream.had_media && home.rotation == 0 && home.push_rotation == 0 {
+                    return self.forget_stream(id);
+                }
+                if stream.unused_since.is_none() {
+                    stream.unused_since = Some(now);
+                    let most = EdgeOptions::part(self.options.unused_streams_max, self.shards);
+                    if let Some(oldest) = self.streams.remember_unused(id, most) {
+                        self.forget_stream(oldest);
+                    }
+                }
             }
         }
         if let Some((upstream, ip)) = wants_pull {

@@ -99,6 +99,8 @@ pub(super) struct Streams {
     next: u64,
     /// Streams whose hub may have viewers to write to.
     ready: VecDeque<StreamId>,
+    /// Streams that nobody needed at some time, and may not need still; the oldest in front.
+    unused: VecDeque<StreamId>,
 }
 
 impl Stream {
@@ -203,6 +205,17 @@ impl Streams {
         let stream = self.table.remove(&id)?;
         self.by_key.remove(&stream.key);
         Some(stream)
+    }
+
+    /// Nobody needs this stream for now. When more than `most` are remembered like that, one to forget.
+    pub(super) fn remember_unused(&mut self, id: StreamId, most: usize) -> Option<StreamId> {
+        let table = &self.table;
+        self.unused.push_back(id);
+        if self.unused.len() <= most {
+            return None;
+        }
+        let oldest = self.unused.pop_front()?;
+        table.get(&oldest).filter(|stream| stream.unused_since.is_some()).map(|_| oldest)
     }
 
     /// The hub of this stream may have viewers to write to.

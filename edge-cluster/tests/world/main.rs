@@ -4,6 +4,7 @@ mod actors;
 mod chance;
 mod heap;
 mod memory;
+mod names;
 mod net;
 mod rules;
 mod soak;
