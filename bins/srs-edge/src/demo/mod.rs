@@ -24,6 +24,7 @@ use crate::http::{self, Listener, Roles};
 use crate::log::{self, Log, Target};
 use crate::machine::Machine;
 use crate::process::identity::Identity;
+use crate::process::limits::raise_open_files;
 use crate::reload::ReloadStatus;
 use crate::signals::{Caught, Signals};
 
@@ -84,7 +85,8 @@ async fn serve(port: u16, log: Log) -> Result<(), String> {
     });
     if let Ok(socket) = http {
         let roles = Roles { api: true, streams: true, metrics: false };
-        tokio::spawn(http::serve(Listener { socket, roles }, app));
+        let room = http::room(raise_open_files(), edge_config.max_connections, 1);
+        tokio::spawn(http::serve(Listener { socket, roles }, app, room));
     }
     invite(origin_at, edge_at, http_at).map_err(|error| text(&error))?;
     let stop = async {

@@ -35,6 +35,8 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 const BODY_BYTES_MAX: u64 = 64 * 1024;
 /// Connections of one listener at the same time; viewers of streams count against `max_connections` too.
 const CONNECTIONS_MAX: usize = 16_384;
+/// So many there may be however few files this process may open.
+const CONNECTIONS_MIN: usize = 16;
 /// How long a peer may take nothing of what it asked for.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Wait after a failed accept: without it a lack of file descriptors would be a busy loop.
@@ -44,10 +46,19 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone, Copy, Debug)]
 struct Peer(SocketAddr);
 
-/// Serves one listener for ever.
-pub(crate) async fn serve(listener: Listener, app: Arc<App>) {
+/// How many connections each of `listeners` may have when this process may open `files`: half of those that RTMP leaves,
+/// so that a flood of requests takes no file from streams.
+pub(crate) fn room(files: Option<u64>, max_connections: u32, listeners: usize) -> usize {
+    let Some(files) = files else { return CONNECTIONS_MAX };
+    let left = files.saturating_sub(u64::from(max_connections));
+    let each = left / 2 / u64::try_from(listeners.max(1)).unwrap_or(u64::MAX);
+    usize::try_from(each).unwrap_or(usize::MAX).clamp(CONNECTIONS_MIN, CONNECTIONS_MAX)
+}
+
+/// Serves one listener for ever, so many connections at the same time.
+pub(crate) async fn serve(listener: Listener, app: Arc<App>, room: usize) {
     let router = router(listener.roles, &app);
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let room = Arc::new(Semaphore::new(room));
     loop {
         // The semaphore is never closed.
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
@@ -115,4 +126,17 @@ async fn streams(
 
 async fn not_found() -> Response {
     StatusCode::NOT_FOUND.into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_leave_open_files_to_streams() {
+        assert_eq!(room(None, 1000, 1), CONNECTIONS_MAX);
+        assert_eq!(room(Some(1 << 20), 1000, 2), CONNECTIONS_MAX);
+        assert_eq!(room(Some(4096), 1000, 2), 774);
+        assert_eq!(room(Some(1000), 1000, 1), CONNECTIONS_MIN);
+    }
 }

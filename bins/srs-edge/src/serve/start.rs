@@ -19,6 +19,7 @@ use crate::log::{self, Log, Target};
 use crate::machine::Machine;
 use crate::process::daemon;
 use crate::process::identity::{Identity, for_origins, identity};
+use crate::process::limits::raise_open_files;
 use crate::process::notify::Notifier;
 use crate::process::pid::PidFile;
 use crate::reload::ReloadStatus;
@@ -99,8 +100,9 @@ async fn serve(job: Job, log: Log, identity: Identity) -> Result<(), String> {
     if warnings_omitted > 0 {
         app.log.warn(app.log.cid(), &format!("configuration: and {warnings_omitted} more warnings"));
     }
-    let http: Vec<_> =
-        listeners.into_iter().map(|listener| tokio::spawn(http::serve(listener, Arc::clone(&app)))).collect();
+    let room = http::room(raise_open_files(), config.max_connections, listeners.len());
+    let serve = |listener| tokio::spawn(http::serve(listener, Arc::clone(&app), room));
+    let http: Vec<_> = listeners.into_iter().map(serve).collect();
 
     let manager = Notifier::new(std::env::var("NOTIFY_SOCKET").ok().as_deref());
     manager.tell("READY=1");
