@@ -20,6 +20,9 @@ use crate::log::Log;
 /// Warnings of one kind in one second; more are only counted. A line that breaks slows thousands of viewers at once.
 const WARNINGS_MAX: u32 = 20;
 
+/// Requests of one connection that are logged; who plays and publishes without end fills no disk.
+const REQUESTS_LOGGED: u32 = 8;
+
 /// Tells events on. Its methods run on the threads that carry media: none of them waits.
 pub(crate) struct Teller {
     log: Log,
@@ -30,16 +33,26 @@ pub(crate) struct Teller {
 
 #[derive(Default)]
 struct State {
-    /// The names of open connections in the log.
-    cids: BTreeMap<ConnId, Arc<str>>,
+    /// Open connections whose client is known.
+    known: BTreeMap<ConnId, Known>,
     /// Streams whose begin was told, and whose end was not.
     streams: BTreeSet<StreamKey>,
     slow: Budget,
     refused: Budget,
     broken: Budget,
     turned_away: Budget,
+    streams_changed: Budget,
     upstream: Budget,
     shed: Budget,
+}
+
+/// What is known of an open connection.
+#[derive(Debug)]
+struct Known {
+    /// Its name in the log.
+    cid: Arc<str>,
+    /// Requests so far.
+    requests: u32,
 }
 
 /// How many warnings of one kind there were in this second.
@@ -95,29 +108,13 @@ impl Teller {
             Event::Opened { conn, peer } if log.enabled(LogLevel::Debug) => {
                 log.debug(&conn.to_string(), &format!("RTMP client ip={}:{}", peer.ip(), peer.port()));
             }
-            Event::Identified { client } => {
-                self.state().cids.insert(client.conn, Arc::clone(&client.client_id));
-                let key = &client.key;
-                log.info(
-                    &client.client_id,
-                    &format!(
-                        "client identified, type={}, vhost={}, app={}, stream={}, param={}, ip={}, conn={}",
-                        client.kind,
-                        key.vhost,
-                        key.app,
-                        key.stream,
-                        client.param,
-                        client.peer.ip().to_canonical(),
-                        client.conn
-                    ),
-                );
-            }
+            Event::Identified { client } => self.identified(client),
             Event::Refused { conn, client, refusal } => self.refused(*conn, client.as_deref(), refusal),
-            Event::PublishBegan { client } => {
+            Event::PublishBegan { client } if self.is_logged(client) => {
                 log.info(&client.client_id, &format!("start publish, url={}", client.stream_url()));
             }
             Event::PublishEnded { client } => self.hook(Action::Unpublish, client),
-            Event::PlayBegan { client } => {
+            Event::PlayBegan { client } if self.is_logged(client) => {
                 log.info(&client.client_id, &format!("start play, url={}", client.stream_url()));
             }
             Event::PlayEnded { client } => self.hook(Action::Stop, client),
@@ -139,7 +136,7 @@ impl Teller {
                     _ if client.is_none() => log.debug(&cid, &text),
                     _ => log.info(&cid, &text),
                 }
-                self.state().cids.remove(conn);
+                self.state().known.remove(conn);
                 // Viewers over HTTP do not connect in the sense of RTMP: on_play and on_stop are all that hooks hear.
                 if let Some(client) = client.as_ref().filter(|client| client.kind != ClientKind::FlvPlay) {
                     self.hook(Action::Close { sent_bytes, received_bytes }, client);
@@ -175,19 +172,59 @@ impl Teller {
         }
     }
 
+    /// A client says what it wants, for the first time or again.
+    fn identified(&self, client: &ClientInfo) {
+        let requests = {
+            let mut state = self.state();
+            let known = state
+                .known
+                .entry(client.conn)
+                .or_insert_with(|| Known { cid: Arc::clone(&client.client_id), requests: 0 });
+            known.requests = known.requests.saturating_add(1);
+            known.requests
+        };
+        let text = match requests {
+            ..=REQUESTS_LOGGED => format!(
+                "client identified, type={}, vhost={}, app={}, stream={}, param={}, ip={}, conn={}",
+                client.kind,
+                client.key.vhost,
+                client.key.app,
+                client.key.stream,
+                client.param,
+                client.peer.ip().to_canonical(),
+                client.conn
+            ),
+            requests if requests == REQUESTS_LOGGED + 1 => {
+                "further requests of this client are not logged".to_owned()
+            }
+            _ => return,
+        };
+        self.log.info(&client.client_id, &text);
+    }
+
+    /// Whether the present request of this client is one of those that are logged.
+    fn is_logged(&self, client: &ClientInfo) -> bool {
+        self.state().known.get(&client.conn).is_none_or(|known| known.requests <= REQUESTS_LOGGED)
+    }
+
     fn hook(&self, action: Action, client: &Arc<ClientInfo>) {
         self.hooks.tell(&self.configuration.get(), action, client);
     }
 
     /// Every shard with viewers tells that a stream began and ended; one line will do.
     fn stream_began(&self, key: &StreamKey) {
-        if self.state().streams.insert(key.clone()) {
+        let is_new = self.state().streams.insert(key.clone());
+        if is_new && self.is_within_budget(|state| &mut state.streams_changed, "more streams began or ended")
+        {
             self.log.info(self.log.cid(), &format!("stream began, url={key}"));
         }
     }
 
     fn stream_ended(&self, key: &StreamKey) {
-        if self.state().streams.remove(key) {
+        let was_known = self.state().streams.remove(key);
+        if was_known
+            && self.is_within_budget(|state| &mut state.streams_changed, "more streams began or ended")
+        {
             self.log.info(self.log.cid(), &format!("stream ended, url={key}"));
         }
     }
@@ -232,7 +269,10 @@ impl Teller {
     fn cid(&self, conn: ConnId, client: Option<&ClientInfo>) -> Arc<str> {
         match client {
             Some(client) => Arc::clone(&client.client_id),
-            None => self.state().cids.get(&conn).cloned().unwrap_or_else(|| conn.to_string().into()),
+            None => match self.state().known.get(&conn) {
+                Some(known) => Arc::clone(&known.cid),
+                None => conn.to_string().into(),
+            },
         }
     }
 
