@@ -147,6 +147,12 @@ pub(super) const ALL: &[Attack] = &[
     .growing(48)
     .filling_the_house(),
     attack(
+        "stream-names",
+        "names that nobody has, played and published in turn, thousands a second",
+        "they cost no memory once they are left",
+        flood::names,
+    ),
+    attack(
         "http-requests",
         "methods, paths that lead out, heads and bodies without end, scripts as callbacks, orders without a password",
         "none succeeds, nobody is kicked, no file is shown",
@@ -160,6 +166,13 @@ pub(super) const ALL: &[Attack] = &[
         http::slow,
     )
     .needing(Needs::Api),
+    attack(
+        "http-flood",
+        "2,800 requests without end to a server that may open 1,400 files",
+        "RTMP keeps its files: who comes is served at once",
+        flood::http,
+    )
+    .needing(Needs::Program),
     attack(
         "hooks",
         "hooks that hang, close, answer noise, dribble, flood, redirect; 640 clients for the one that hangs",

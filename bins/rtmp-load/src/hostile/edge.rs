@@ -50,6 +50,26 @@ pub(super) fn free_address() -> io::Result<SocketAddr> {
 impl Edge {
     /// Starts `program` in a folder below `folder`, with these further lines at the end of its configuration.
     pub(super) fn start(program: &Path, folder: &Path, name: &str, more: &str) -> io::Result<Self> {
+        Self::spawn(program, folder, name, more, None)
+    }
+
+    /// The same, where it may open so many files only.
+    pub(super) fn start_with_files(
+        program: &Path,
+        folder: &Path,
+        name: &str,
+        files: usize,
+    ) -> io::Result<Self> {
+        Self::spawn(program, folder, name, "vhost __defaultVhost__ { }", Some(files))
+    }
+
+    fn spawn(
+        program: &Path,
+        folder: &Path,
+        name: &str,
+        more: &str,
+        files: Option<usize>,
+    ) -> io::Result<Self> {
         let (rtmp, http) = (free_address()?, free_address()?);
         let folder = folder.join(name);
         std::fs::create_dir_all(folder.join("html"))?;
@@ -67,7 +87,13 @@ impl Edge {
         std::fs::write(folder.join("edge.conf"), text)?;
         let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', "'\\''"));
         let program = std::fs::canonicalize(program)?;
-        let command = format!("--chdir={} {} -c edge.conf", quoted(&folder), quoted(&program));
+        let run = match files {
+            Some(files) => {
+                format!("sh -c 'ulimit -n {files} && exec \"$0\" -c edge.conf' {}", quoted(&program))
+            }
+            None => format!("{} -c edge.conf", quoted(&program)),
+        };
+        let command = format!("--chdir={} {run}", quoted(&folder));
         let server = Server::spawn(&command)?;
         Ok(Self { server, rtmp, http, log })
     }

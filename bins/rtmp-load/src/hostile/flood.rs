@@ -2,15 +2,24 @@
 
 use std::time::Duration;
 
+use super::edge::Edge;
 use super::findings::{Findings, round};
+use super::peer::Peer;
+use super::script::Script;
 use super::siege::{GRACE, HANDSHAKE_LIMIT, PER_ADDRESS_MAX, Siege};
 use super::swarm::Swarm;
 use crate::clock::instant;
+use crate::run::wait_for_listener;
+use crate::target::Place;
+use rtmp_core::message::Command;
 
 /// How many times as many connections a flood has as another attack.
 const FLOOD: usize = 10;
 /// Who is beyond a limit is closed this soon.
 const AT_ONCE: Duration = Duration::from_secs(2);
+
+/// Files that a server may open, a little more than its connections of RTMP.
+const FEW_FILES: usize = 1400;
 
 /// All from one address.
 pub(super) fn one_address(siege: &mut Siege) -> Result<Findings, String> {
@@ -52,5 +61,65 @@ pub(super) fn many_addresses(siege: &mut Siege) -> Result<Findings, String> {
     findings.refused = swarm.closed() as u64;
     let closed = swarm.closed();
     findings.require(closed == all, || format!("only {closed} of {all} were closed at last"));
+    Ok(findings)
+}
+
+/// Requests without end to a server that may open few files: its streams need some.
+pub(super) fn http(siege: &mut Siege) -> Result<Findings, String> {
+    let mut findings = Findings::default();
+    let program = siege.program.clone().ok_or("no program")?;
+    let failed = |error: std::io::Error| error.to_string();
+    let mut edge =
+        Edge::start_with_files(&program, &siege.folder, "http-flood", FEW_FILES).map_err(failed)?;
+    wait_for_listener(edge.rtmp, Some(&mut edge.server))?;
+    let mut swarm = Swarm::default();
+    let from = siege.address();
+    for _ in 0..2 * FEW_FILES {
+        swarm.open(edge.http, from, b"GET /api/v1/versions HTTP/1.1\r\nX: ".to_vec());
+    }
+    swarm.run(AT_ONCE, |_| false);
+    let place = Place { address: edge.rtmp, ..siege.place.clone() };
+    let begun = instant();
+    let came = || -> std::io::Result<()> {
+        let mut peer = Peer::open(place.address, None, None)?;
+        peer.handshake()?;
+        peer.connect(&place)
+    };
+    let served = came();
+    findings.note("connections", swarm.members.len());
+    findings.note("newcomer_s", round(begun.elapsed().as_secs_f64(), 3));
+    findings.require(served.is_ok() && begun.elapsed() < AT_ONCE, || {
+        let why = served.err().map(|error| error.to_string()).unwrap_or_default();
+        format!("a viewer waited {:.1} s beside a flood of requests {why}", begun.elapsed().as_secs_f64())
+    });
+    Ok(findings)
+}
+
+/// Names of streams that nobody has, played and published in turn, as fast as commands may come.
+pub(super) fn names(siege: &mut Siege) -> Result<Findings, String> {
+    let mut findings = Findings::default();
+    let place = siege.place.clone();
+    let (begun, mut named) = (instant(), 0_u64);
+    while named == 0 || begun.elapsed() < siege.time {
+        let mut swarms = Vec::new();
+        for _ in 0..siege.connections / 4 {
+            let mut script = Script::session(&place);
+            for n in 0..25 {
+                let name = format!("nobody-has-{}", named + n);
+                script = script
+                    .command(&Command::new("play", 3.0).with(name.as_str()), 1)
+                    .command(&super::peer::publish_command(&name), 1);
+            }
+            named += 25;
+            swarms.push(siege.swarm(1, &script.bytes()));
+        }
+        for _ in 0..10 {
+            swarms.iter_mut().for_each(|swarm| swarm.run(Duration::ZERO, |_| true));
+            crate::clock::wait(Duration::from_millis(20));
+        }
+        findings.let_in += swarms.len() as u64;
+        findings.refused += swarms.iter().map(|swarm| swarm.closed() as u64).sum::<u64>();
+    }
+    findings.note("names", named);
     Ok(findings)
 }

@@ -42,11 +42,14 @@ pub(super) fn unread(siege: &mut Siege) -> Result<Findings, String> {
     }
     let begun = instant();
     swarm.run(siege.time, |_| false);
+    let stalled = begun.elapsed();
+    swarm.read_at_last();
+    swarm.run(GRACE, |swarm| swarm.is_over());
     findings.note("connections", swarm.members.len());
     findings.note("closed", swarm.closed());
     findings.let_in = swarm.members.len() as u64;
     findings.refused = swarm.closed() as u64;
-    if begun.elapsed() > STALL_LIMIT + GRACE + Duration::from_secs(5) {
+    if stalled > STALL_LIMIT + GRACE {
         let (closed, all) = (swarm.closed(), swarm.members.len());
         findings.require(closed == all, || format!("only {closed} of {all} were closed after 30 s"));
     }

@@ -62,6 +62,11 @@ impl Swarm {
         }
     }
 
+    /// Those who did not read begin to: only then they see that they were closed.
+    pub(super) fn read_at_last(&mut self) {
+        self.members.iter_mut().for_each(|member| member.reads = true);
+    }
+
     /// Adds to what everybody says.
     pub(super) fn say(&mut self, bytes: &[u8]) {
         for member in &mut self.members {
