@@ -176,7 +176,7 @@ pub(super) const ALL: &[Attack] = &[
     attack(
         "hooks",
         "hooks that hang, close, answer noise, dribble, flood, redirect; 640 clients for the one that hangs",
-        "every client is answered within the hook's time limit, who asks a good hook at once",
+        "a client is answered within the hook's time limit, a crowd within twice that, who asks a good hook at once",
         hooks::webs,
     )
     .needing(Needs::Program),

@@ -134,7 +134,8 @@ fn one(
 /// The server that was named, or our own.
 fn target(args: &Args, folder: &Folder) -> Result<(Target, Option<std::net::SocketAddr>), String> {
     if let Some(program) = &args.attack.edge {
-        let vhost = "vhost __defaultVhost__ { http_remux { enabled on; mount [vhost]/[app]/[stream].flv; } }";
+        let vhost = "vhost __defaultVhost__ { min_latency on; tcp_nodelay on; \
+                     http_remux { enabled on; mount [vhost]/[app]/[stream].flv; } }";
         let edge = Edge::start(program, &folder.0, "main", vhost)
             .map_err(|error| format!("--edge {}: {error}", program.display()))?;
         let place = Place::parse(&format!("rtmp://{}/live/show", edge.rtmp))?;

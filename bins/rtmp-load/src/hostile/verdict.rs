@@ -9,8 +9,9 @@ use super::watch::Used;
 use crate::args::Args;
 use crate::histogram::Histogram;
 
-/// Lines of log for each connection that was let in, of attackers and of viewers, and warnings of a second.
-const LINES_PER_CONNECTION_MAX: f64 = 4.0;
+/// Lines of log for each connection that was let in, of attackers and of viewers: two for each of its first eight
+/// requests, one for its end. And warnings of a second.
+const LINES_PER_CONNECTION_MAX: f64 = 19.0;
 const LINES_PER_SECOND: f64 = 100.0;
 /// How soon somebody is served who comes after an attack.
 const AFTERWARDS_MAX_S: f64 = 3.0;
