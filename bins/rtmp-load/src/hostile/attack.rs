@@ -110,7 +110,7 @@ pub(super) const ALL: &[Attack] = &[
     attack(
         "unread",
         "viewers that never read, and some that ask for answers they never read",
-        "they cost their queue and their replies at most, and are closed after 30 s",
+        "they cost their queue and their replies at most, and are closed when their connection took nothing for 30 s",
         readers::unread,
     )
     .growing(32),
