@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 use super::error::ServeError;
 use super::handle::Shared;
@@ -18,6 +19,8 @@ use crate::upstream::OwnAddresses;
 const BACKLOG: i32 = 512;
 /// Wait after an error, such as no descriptor left: others may be closed meanwhile.
 const ERROR_WAIT: Duration = Duration::from_millis(100);
+/// An error that lasts is told so often.
+const ERROR_TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// Whether reloads change where we listen.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -94,6 +97,7 @@ pub(super) async fn accept(shared: Arc<Shared>, listener: std::net::TcpListener)
         Ok(listener) => listener,
         Err(error) => return shared.handler.on_accept_error(addr, &error),
     };
+    let mut told = Told::default();
     loop {
         let accepted = match listener.accept().await {
             Ok((socket, peer)) => socket.into_std().map(|socket| (socket, peer)),
@@ -104,10 +108,29 @@ pub(super) async fn accept(shared: Arc<Shared>, listener: std::net::TcpListener)
             // The peer was gone before we came.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
-                shared.handler.on_accept_error(addr, &error);
+                if told.is_news(Instant::now(), &error) {
+                    shared.handler.on_accept_error(addr, &error);
+                }
                 tokio::time::sleep(ERROR_WAIT).await;
             }
         }
+    }
+}
+
+/// Which error was told last, and when.
+#[derive(Debug, Default)]
+struct Told(Option<(Option<i32>, Instant)>);
+
+impl Told {
+    /// Whether the owner has not heard of this kind of error for a while. Without descriptors every try fails, and one
+    /// that succeeds in between, because somebody has just left, changes nothing.
+    fn is_news(&mut self, now: Instant, error: &io::Error) -> bool {
+        let kind = error.raw_os_error();
+        let known = self.0.is_some_and(|(told, at)| told == kind && now < at + ERROR_TOLD_EVERY);
+        if !known {
+            self.0 = Some((kind, now));
+        }
+        !known
     }
 }
 
@@ -127,5 +150,24 @@ impl Shared {
 
     pub(super) fn least_loaded(&self) -> Option<&super::handle::ShardLink> {
         self.shards.iter().min_by_key(|shard| shard.load.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_that_lasts_is_told_now_and_then_and_another_one_at_once() {
+        #[expect(clippy::disallowed_methods, reason = "any instant will do as origin")]
+        let start = Instant::from_std(std::time::Instant::now());
+        let mut told = Told::default();
+        let heard = |told: &mut Told, seconds, number| {
+            told.is_news(start + Duration::from_secs(seconds), &io::Error::from_raw_os_error(number))
+        };
+        let heard: Vec<bool> = [(0, 24), (1, 24), (9, 24), (9, 23), (9, 23), (10, 24), (19, 24), (20, 24)]
+            .map(|(seconds, number)| heard(&mut told, seconds, number))
+            .to_vec();
+        assert_eq!(heard, [true, false, false, true, false, true, false, true]);
     }
 }

@@ -41,7 +41,15 @@ impl Names {
 
 /// All addresses of `target`.
 pub(super) async fn resolve(target: &HostPort, deadline: Instant) -> Result<Vec<SocketAddr>, ConnectFailure> {
-    match timeout_at(deadline, tokio::net::lookup_host((target.host.as_str(), target.port))).await {
+    resolved(tokio::net::lookup_host((target.host.as_str(), target.port)), deadline).await
+}
+
+/// What a look-up comes to within the time there is. One that takes longer goes on by itself and is of no use.
+async fn resolved(
+    lookup: impl Future<Output = io::Result<impl Iterator<Item = SocketAddr>>>,
+    deadline: Instant,
+) -> Result<Vec<SocketAddr>, ConnectFailure> {
+    match timeout_at(deadline, lookup).await {
         Err(_) => Err(ConnectFailure::TimedOut),
         Ok(Err(_)) => Err(ConnectFailure::NameNotFound),
         Ok(Ok(addrs)) => {
@@ -89,5 +97,64 @@ fn leads_to_itself(socket: &TcpStream, own: &OwnAddresses) -> bool {
             own.contains(SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), peer.port()))
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target() -> HostPort {
+        HostPort { host: "origin.example".into(), port: 1935 }
+    }
+
+    fn addrs(last: u8) -> Vec<SocketAddr> {
+        vec![([192, 0, 2, last], 1935).into()]
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_server_that_is_silent_costs_an_attempt_its_time_and_no_more() {
+        let start = Instant::now();
+        let silent = std::future::pending::<io::Result<std::vec::IntoIter<SocketAddr>>>();
+        let result = resolved(silent, start + Duration::from_secs(3)).await;
+        assert_eq!((result, start.elapsed()), (Err(ConnectFailure::TimedOut), Duration::from_secs(3)));
+        let slow = async {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            Ok(addrs(1).into_iter())
+        };
+        assert_eq!(resolved(slow, Instant::now() + Duration::from_secs(3)).await, Ok(addrs(1)));
+    }
+
+    #[tokio::test]
+    async fn a_name_server_that_fails_or_knows_nothing_fails_the_attempt() {
+        let soon = Instant::now() + Duration::from_secs(60);
+        let fails = async { Err::<std::vec::IntoIter<SocketAddr>, _>(io::ErrorKind::Other.into()) };
+        assert_eq!(resolved(fails, soon).await, Err(ConnectFailure::NameNotFound));
+        let nothing = async { Ok(Vec::new().into_iter()) };
+        assert_eq!(resolved(nothing, soon).await, Err(ConnectFailure::NameNotFound));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_that_moves_is_found_at_its_new_address_after_half_a_minute_or_a_failure() {
+        let mut names = Names::default();
+        let start = Instant::now();
+        names.put(start, target(), addrs(1));
+        assert_eq!(names.get(start + CACHE_TIME - Duration::from_millis(1), &target()), Some(addrs(1)));
+        assert_eq!(names.get(start + CACHE_TIME, &target()), None);
+        names.put(start + CACHE_TIME, target(), addrs(2));
+        assert_eq!(names.get(start + CACHE_TIME, &target()), Some(addrs(2)));
+        names.forget(&target());
+        assert_eq!(names.get(start + CACHE_TIME, &target()), None);
+    }
+
+    #[test]
+    fn so_many_names_are_remembered() {
+        let mut names = Names::default();
+        #[expect(clippy::disallowed_methods, reason = "any instant will do as origin")]
+        let now = Instant::from_std(std::time::Instant::now());
+        for n in 0..2 * CACHE_NAMES_MAX {
+            names.put(now, HostPort { host: format!("n{n}"), ..target() }, addrs(1));
+            assert!(names.0.len() <= CACHE_NAMES_MAX);
+        }
     }
 }

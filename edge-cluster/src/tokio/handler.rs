@@ -26,7 +26,7 @@ pub trait Handler: Send + Sync + 'static {
     }
 
     /// A connection could not be accepted, for instance because the process has no descriptor left. The acceptor
-    /// tries again after a moment.
+    /// tries again after a moment, and tells of an error that lasts every 10 s.
     fn on_accept_error(&self, listener: SocketAddr, error: &io::Error) {
         let _ = (listener, error);
     }

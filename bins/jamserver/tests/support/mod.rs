@@ -46,9 +46,23 @@ impl Server {
     }
 
     pub(crate) fn start_with(args: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut child = program()
+        Self::start_as(program(), args, variables)
+    }
+
+    /// Starts it by a shell that has set limits.
+    pub(crate) fn start_limited(limits: &str, args: &[&str]) -> Self {
+        let mut shell = Command::new("sh");
+        let script = format!("{limits}; exec \"$0\" \"$@\"");
+        shell.env_clear().env("TZ", "UTC0").stdin(Stdio::null());
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_jamserver")]);
+        Self::start_as(shell, args, &[])
+    }
+
+    fn start_as(mut command: Command, args: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut child = command
             .args(["demo"].iter().filter(|_| args.first() == Some(&"demo")))
-            .args(["-p", "0", "--serverbindip", "127.0.0.1", "-4", "--realtime", "off"])
+            .args(["-p", "0"].iter().filter(|_| !args.contains(&"-p")))
+            .args(["--serverbindip", "127.0.0.1", "-4", "--realtime", "off"])
             .args(args.iter().filter(|arg| **arg != "demo"))
             .envs(variables.iter().copied())
             .stdout(Stdio::piped())
@@ -112,29 +126,34 @@ impl Musician {
         Self { client: Client::new(config, server, Instant::now()), socket, events: Vec::new() }
     }
 
-    /// Plays until an event is of the wanted kind, takes it out, and returns what `wanted` makes of it.
-    pub(crate) fn play_until<T>(&mut self, wanted: impl Fn(&ClientEvent) -> Option<T>) -> T {
+    /// Sends a block, and takes what comes within a moment.
+    pub(crate) fn play_once(&mut self) {
         // What a stereo encoder makes of silence.
         let mut silence = [0; 71];
         silence[..3].copy_from_slice(&[0x04, 0xFF, 0xFE]);
-        let start = Instant::now();
         let mut buffer = [0; 20_000];
+        if let Some(datagram) = self.client.send_block(&silence) {
+            let _ = self.socket.send(datagram);
+        }
+        let input = match self.socket.recv(&mut buffer) {
+            Ok(len) => Input::Datagram { src: self.client.server(), payload: &buffer[..len] },
+            Err(_) => Input::Timeout,
+        };
+        let _ = self.client.handle_input(Instant::now(), input);
+        while let Some(output) = self.client.poll_output() {
+            match output {
+                ClientOutput::Transmit(transmit) => drop(self.socket.send(&transmit.payload)),
+                ClientOutput::Event(event) => self.events.push(event),
+                _ => {}
+            }
+        }
+    }
+
+    /// Plays until an event is of the wanted kind, takes it out, and returns what `wanted` makes of it.
+    pub(crate) fn play_until<T>(&mut self, wanted: impl Fn(&ClientEvent) -> Option<T>) -> T {
+        let start = Instant::now();
         while start.elapsed() < PATIENCE {
-            if let Some(datagram) = self.client.send_block(&silence) {
-                let _ = self.socket.send(datagram);
-            }
-            let input = match self.socket.recv(&mut buffer) {
-                Ok(len) => Input::Datagram { src: self.client.server(), payload: &buffer[..len] },
-                Err(_) => Input::Timeout,
-            };
-            let _ = self.client.handle_input(Instant::now(), input);
-            while let Some(output) = self.client.poll_output() {
-                match output {
-                    ClientOutput::Transmit(transmit) => drop(self.socket.send(&transmit.payload)),
-                    ClientOutput::Event(event) => self.events.push(event),
-                    _ => {}
-                }
-            }
+            self.play_once();
             let found = self.events.iter().enumerate().find_map(|(at, event)| Some((at, wanted(event)?)));
             if let Some((at, found)) = found {
                 self.events.remove(at);

@@ -41,6 +41,8 @@ const CONNECTIONS_MIN: usize = 16;
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Wait after a failed accept: without it a lack of file descriptors would be a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Failed accepts are logged so often at most.
+const ACCEPT_LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// Who sent a request.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +61,7 @@ pub(crate) fn room(files: Option<u64>, max_connections: u32, listeners: usize) -
 pub(crate) async fn serve(listener: Listener, app: Arc<App>, room: usize) {
     let router = router(listener.roles, &app);
     let room = Arc::new(Semaphore::new(room));
+    let mut quiet_until = crate::clock::now();
     loop {
         // The semaphore is never closed.
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
@@ -71,7 +74,12 @@ pub(crate) async fn serve(listener: Listener, app: Arc<App>, room: usize) {
                 });
             }
             Err(error) => {
-                app.log.failure(edge_cluster::config::LogLevel::Warn, app.log.cid(), "http: accept ", &error);
+                let now = crate::clock::now();
+                if now >= quiet_until {
+                    let level = edge_cluster::config::LogLevel::Warn;
+                    app.log.failure(level, app.log.cid(), "http: accept ", &error);
+                    quiet_until = now + ACCEPT_LOG_EVERY;
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
