@@ -62,11 +62,20 @@ pub(super) enum Verdict {
 pub(super) struct Purse {
     total: Bucket,
     sources: BTreeMap<Ipv4Addr, Bucket>,
+    /// With so many sources, those that owe nothing are forgotten.
+    sweep_at: usize,
 }
+
+/// Fewer sources than this are not worth a sweep.
+const SWEEP_AT_MIN: usize = 64;
 
 impl Purse {
     pub(super) fn new(budget: &ListBudget) -> Self {
-        Self { total: Bucket::new(budget.total_burst_bytes), sources: BTreeMap::new() }
+        Self {
+            total: Bucket::new(budget.total_burst_bytes),
+            sources: BTreeMap::new(),
+            sweep_at: SWEEP_AT_MIN,
+        }
     }
 
     /// Pays for an answer of so many bytes, or leaves everything as it was.
@@ -88,11 +97,13 @@ impl Purse {
     }
 
     fn make_room(&mut self, now: Instant, budget: &ListBudget) {
-        if self.sources.len() < budget.sources_max {
+        if self.sources.len() < budget.sources_max.min(self.sweep_at) {
             return;
         }
         let rate = budget.source_bytes_per_s;
         self.sources.retain(|_, bucket| bucket.owes_nano(now, rate) > 0);
+        // At most half of the entries are of no use, and a sweep costs each new one two looks at most.
+        self.sweep_at = (2 * self.sources.len()).max(SWEEP_AT_MIN);
         if self.sources.len() >= budget.sources_max
             && let Some(least) =
                 self.sources.iter().min_by_key(|(_, b)| b.owes_nano(now, rate)).map(|(a, _)| *a)
@@ -243,6 +254,21 @@ mod tests {
         let t0 = start();
         let granted = (0..100).filter(|_| purse.pay(t0, source(1), 90, &budget) == Verdict::Granted).count();
         assert_eq!(granted, 5);
+    }
+
+    #[test]
+    fn who_owes_nothing_is_forgotten_long_before_the_table_is_full() {
+        let budget = ListBudget::default();
+        let mut purse = Purse::new(&budget);
+        let t0 = start();
+        let mut most = 0;
+        for n in 0..50_000 {
+            // A list of 4,000 bytes is paid back after 2 s: 200 sources owe at any time.
+            let now = t0 + Duration::from_millis(10) * n;
+            assert_eq!(purse.pay(now, source(n), 4_000, &budget), Verdict::Granted);
+            most = most.max(purse.sources());
+        }
+        assert!(most <= 2 * 201, "{most} sources");
     }
 
     #[test]
