@@ -272,11 +272,11 @@ proptest! {
     /// dropped, and wherever private messages went in between.
     #[test]
     fn segments_and_splices_equal_a_private_writer(
-        steps in steps(), size in 1..700_u32, policy in policies(),
+        steps in steps(), size in 1..700_u32, policy in policies(), msid in 1..9_u32,
     ) {
         let mut writer = SegmentWriter::new(Framing::Chunks { size });
         let mut ring = Ring::default();
-        let mut viewer = Cursor::with_times(1, 0, policy);
+        let mut viewer = Cursor::with_times(msid, 0, policy);
         let mut correction = Correction::default();
         let mut private = BytesMut::new();
         let mut private_writer = ChunkWriter::default();
@@ -321,7 +321,7 @@ proptest! {
                     privates.push(message);
                 }
                 Step::PrivateMedia => {
-                    let message = video(n as u32, INTER, 10).message(1);
+                    let message = video(n as u32, INTER, 10).message(msid);
                     private_writer.write(&mut private, &message);
                     viewer.resend_header(MediaKind::Video);
                     privates.push(message);
@@ -357,7 +357,7 @@ proptest! {
             .flat_map(|(_, messages)| messages)
             .map(|(media, correction)| {
                 let timestamp = clock.time(media.kind, media.timestamp, *correction);
-                Media { timestamp, ..media.clone() }.message(1)
+                Media { timestamp, ..media.clone() }.message(msid)
             })
             .collect();
         let mut private_left = privates.iter().peekable();
