@@ -165,6 +165,11 @@ impl Channel {
         self.join > JoinStep::RequestInfo
     }
 
+    /// Whether the musician has not said who it is, or in which format it plays.
+    pub(crate) fn is_unidentified(&self) -> bool {
+        self.info.is_none() || self.props.is_none()
+    }
+
     /// Who the musician is; nobody in particular before message 25.
     pub(crate) fn info(&self) -> ChannelInfo {
         self.info.clone().unwrap_or_default()

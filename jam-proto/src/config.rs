@@ -28,8 +28,8 @@ pub struct ServerLimits {
     pub probes_per_host_max: usize,
     /// How often a newcomer is asked. Default 3.
     pub probe_attempts_max: u8,
-    /// How often a message is sent to a newcomer that has a slot but has not acknowledged all that proves its address, 400
-    /// ms apart: one that was lucky with its guesses keeps the slot no longer. Default 8: 3.2 s.
+    /// How often a message is sent to a newcomer that has a slot but has not acknowledged all that proves its address,
+    /// 400 ms apart: one that was lucky with its guesses keeps the slot no longer. Default 8: 3.2 s.
     pub unproven_attempts_max: u32,
     /// Time between two questions. Default 400 ms.
     pub probe_interval: Duration,
@@ -39,6 +39,9 @@ pub struct ServerLimits {
     pub channels_per_host_max: usize,
     /// A channel without datagrams for so long has left. Default 30 s (spec 5.3).
     pub silence_max: Duration,
+    /// A channel that has not told who it is, or not its format, for so long belongs to a client that died while it
+    /// joined; one that was started anew at the same address is asked again then. Default 10 s.
+    pub unidentified_max: Duration,
     /// How often a message is sent to a channel that does not acknowledge it, 400 ms apart. Default 75: 30 s.
     pub attempts_max: u32,
     /// A channel gets audio only if it sent some within this time; it keeps its slot. Default 2 s (spec 10.6).
@@ -75,6 +78,7 @@ impl Default for ServerLimits {
             probe_lifetime: Duration::from_secs(2),
             channels_per_host_max: ChannelId::COUNT_MAX,
             silence_max: Duration::from_secs(30),
+            unidentified_max: Duration::from_secs(10),
             attempts_max: 75,
             audio_recent: Duration::from_secs(2),
             wrong_size_max: Duration::from_secs(1),
@@ -101,6 +105,7 @@ impl ServerLimits {
             ("probe_lifetime", self.probe_lifetime.is_zero()),
             ("channels_per_host_max", self.channels_per_host_max == 0),
             ("silence_max", self.silence_max.is_zero()),
+            ("unidentified_max", self.unidentified_max.is_zero()),
             ("attempts_max", self.attempts_max == 0),
             ("audio_recent", self.audio_recent.is_zero()),
             ("wrong_size_max", self.wrong_size_max.is_zero()),

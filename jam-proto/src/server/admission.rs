@@ -295,7 +295,7 @@ impl Server {
         };
         let counter = self.secret.next_u8();
         let limits = self.config.limits();
-        let wake = now.checked_add(limits.silence_max);
+        let wake = now.checked_add(limits.silence_max.min(limits.unidentified_max));
         let newcomer = Channel::new(id, addr, limits, counter, now);
         if let Some(slot) = self.channels.get_mut(id.index()) {
             *slot = Some(newcomer);

@@ -254,11 +254,15 @@ impl Server {
             self.deadline = now.checked_add(Duration::from_millis(20));
             return;
         }
-        let silence_max = self.limits().silence_max;
+        let (silence_max, unidentified_max) = (self.limits().silence_max, self.limits().unidentified_max);
         for id in all_ids() {
             let Some(channel) = self.channel(id) else { continue };
             if now.saturating_duration_since(channel.last_datagram) >= silence_max {
                 self.leave(now, id, LeaveReason::TimedOut);
+            } else if channel.is_unidentified()
+                && now.saturating_duration_since(channel.joined_at) >= unidentified_max
+            {
+                self.leave(now, id, LeaveReason::Restarted);
             } else if channel.reliable.poll_timeout().is_some_and(|due| due <= now) {
                 self.talk_to(id);
             }
@@ -272,7 +276,12 @@ impl Server {
     fn earliest_deadline(&self) -> Option<Instant> {
         let limits = self.limits();
         let channels = self.channels.iter().flatten().flat_map(|channel| {
-            [channel.last_datagram.checked_add(limits.silence_max), channel.reliable.poll_timeout()]
+            let unidentified = channel.is_unidentified().then_some(channel.joined_at);
+            [
+                channel.last_datagram.checked_add(limits.silence_max),
+                unidentified.and_then(|joined_at| joined_at.checked_add(limits.unidentified_max)),
+                channel.reliable.poll_timeout(),
+            ]
         });
         channels.chain([self.probe_deadline(), self.listing_deadline()]).flatten().min()
     }

@@ -84,6 +84,34 @@ fn who_acknowledges_nothing_for_30_s_is_given_up() {
 }
 
 #[test]
+fn a_client_that_died_while_it_joined_is_asked_again_when_it_is_started_anew() {
+    let mut room = Room::new();
+    assert_eq!(room.audio(addr(ANN), 45), Disposition::Consumed);
+    let questions = room.questions();
+    room.message(addr(ANN), 7, &Message::AudioProps(props()));
+    room.answer(&questions);
+    // Everything is acknowledged, but the answer that says who it is never comes.
+    loop {
+        let sent: Vec<Sent> = room.sent().into_iter().filter(|sent| sent.id != id::ACKN).collect();
+        if sent.is_empty() {
+            break;
+        }
+        room.answer(&sent);
+    }
+    room.events();
+    // The next program at this address waits for audio before it says anything, and its audio has the right size.
+    for _ in 0..99 {
+        room.pass(ms(100));
+        assert_eq!(room.audio(addr(ANN), 45), Disposition::Audio(slot(0)));
+    }
+    assert!(!room.server.is_audio_due(room.now, slot(0)));
+    room.pass(ms(200));
+    assert!(matches!(room.events()[..], [Event::Left { reason: LeaveReason::Restarted, .. }]));
+    assert_eq!(room.audio(addr(ANN), 45), Disposition::Consumed);
+    assert_eq!(room.questions().len(), 2);
+}
+
+#[test]
 fn a_client_started_anew_with_another_size_is_welcomed_anew() {
     let mut room = Room::new();
     let ann = room.joined(ANN, "Ann");
