@@ -2,9 +2,9 @@
 //! origin when one fails, in one file whose times go on.
 //!
 //! ```text
-//! cargo run --release -p edge-cluster --features tokio --example record -- FILE APP/STREAM ORIGIN...
-//! cargo run --release -p edge-cluster --features tokio --example record -- show.flv live/show 10.0.0.1:1935 10.0.0.2:1935
-//! cargo run --release -p edge-cluster --features tokio --example record -- - live/show localhost:1936 | ffplay -
+//! cargo run --release -p edge-cluster --features tokio --example keep -- FILE APP/STREAM ORIGIN...
+//! cargo run --release -p edge-cluster --features tokio --example keep -- show.flv live/show 10.0.0.1:1935 10.0.0.2:1935
+//! cargo run --release -p edge-cluster --features tokio --example keep -- - live/show localhost:1936 | ffplay -
 //! ```
 //!
 //! It ends with Ctrl-C, or after a minute without the stream.
