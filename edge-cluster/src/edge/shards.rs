@@ -72,6 +72,11 @@ impl Subscriber {
         self.bytes += segment.chunks.wire().len() as u64;
         true
     }
+
+    /// Another source begins: it may have no pictures, and then there is no key frame to wait for.
+    fn begin(&mut self) {
+        self.sees_video = false;
+    }
 }
 
 impl Edge {
@@ -173,10 +178,10 @@ impl Edge {
     pub(super) fn spread(&mut self, id: StreamId, update: &Update) {
         let Some(Stream { key, home: Some(home), .. }) = self.streams.get_mut(id) else { return };
         for (shard, subscriber) in &mut home.subscribers {
-            if let Update::Segment(segment) = update
-                && !subscriber.takes(segment)
-            {
-                continue;
+            match update {
+                Update::Begin { .. } => subscriber.begin(),
+                Update::Segment(segment) if !subscriber.takes(segment) => continue,
+                _ => {}
             }
             let message =
                 PeerMessage::Update { key: key.clone(), number: subscriber.number, update: update.clone() };
@@ -215,5 +220,80 @@ impl Edge {
         let id = self.streams.find(key)?;
         let subscriber = self.streams.get_mut(id)?.home.as_mut()?.subscribers.get_mut(&from)?;
         (subscriber.number == number).then_some(subscriber)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use rtmp_core::{Media, MediaKind, Timestamp};
+
+    use super::*;
+    use crate::config::EdgeConfig;
+    use crate::hub::{Ingest, StreamSettings};
+
+    fn segment(head: &'static [u8], bytes: usize) -> Arc<StreamSegment> {
+        #[expect(clippy::disallowed_methods, reason = "any instant serves as the start of virtual time")]
+        let now = Instant::now();
+        let config = EdgeConfig::builder().vhost("min_latency on;").build().expect("a configuration");
+        let vhost = config.vhost("a").expect("the default vhost");
+        let mut ingest = Ingest::new(Arc::new(StreamSettings::from(vhost)));
+        let kind = if head.first() == Some(&0xaf) { MediaKind::Audio } else { MediaKind::Video };
+        let payload = Bytes::from([head, &vec![0; bytes]].concat());
+        ingest.push(now, &Media { kind, timestamp: Timestamp::ZERO, payload });
+        ingest.end(now);
+        let updates = std::iter::from_fn(|| ingest.poll_update());
+        let mut segments = updates.filter_map(|update| match update {
+            Update::Segment(segment) => Some(segment),
+            _ => None,
+        });
+        segments.next().expect("a segment")
+    }
+
+    fn key(bytes: usize) -> Arc<StreamSegment> {
+        segment(&[0x17, 1, 0, 0, 0], bytes)
+    }
+
+    fn picture(bytes: usize) -> Arc<StreamSegment> {
+        segment(&[0x27, 1, 0, 0, 0], bytes)
+    }
+
+    fn subscriber() -> Subscriber {
+        Subscriber { number: 0, segments: 0, bytes: 0, behind: false, sees_video: false }
+    }
+
+    /// How many of very many it takes.
+    fn taken(subscriber: &mut Subscriber, segment: &StreamSegment) -> usize {
+        (0..3000).filter(|_| subscriber.takes(segment)).count()
+    }
+
+    #[test]
+    fn so_many_segments_are_under_way_and_then_it_goes_on_at_a_key_frame() {
+        let (mut subscriber, key, picture) = (subscriber(), key(0), picture(0));
+        assert!(subscriber.takes(&key));
+        assert_eq!(taken(&mut subscriber, &picture), 1023);
+        assert!(!subscriber.takes(&key), "there is no credit yet");
+        subscriber.segments -= 32;
+        assert_eq!(taken(&mut subscriber, &picture), 0, "pictures are missing in front of it");
+        assert!(subscriber.takes(&key));
+        assert_eq!(taken(&mut subscriber, &picture), 31);
+    }
+
+    #[test]
+    fn so_many_bytes_are_under_way() {
+        let (mut subscriber, large) = (subscriber(), key(1 << 20));
+        assert_eq!(taken(&mut subscriber, &large), 32, "of a mebibyte and a little more");
+        subscriber.bytes -= 2 << 20;
+        assert_eq!(taken(&mut subscriber, &large), 2);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_key_frame_of_a_source_that_is_over() {
+        let (mut subscriber, sound) = (subscriber(), segment(&[0xaf, 1], 0));
+        assert!(subscriber.takes(&key(0)));
+        assert_eq!(taken(&mut subscriber, &picture(0)), 1023);
+        subscriber.begin();
+        subscriber.segments = 0;
+        assert_eq!(taken(&mut subscriber, &sound), 1024, "the next source has no pictures");
     }
 }
