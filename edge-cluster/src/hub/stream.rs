@@ -130,14 +130,14 @@ impl Hub {
                 self.set_chunk_size(*chunk_size);
             }
             Update::Segment(segment) => self.append(now, segment),
-            Update::End { epoch } => {
-                if *epoch == self.epoch {
-                    self.is_active = false;
-                }
+            // The end of an earlier source, which was replaced, says nothing.
+            Update::End { epoch } if *epoch == self.epoch => {
+                self.is_active = false;
                 self.forget_pictures();
                 self.keeps_key = false;
                 self.trim(self.slowest());
             }
+            Update::End { .. } => {}
         }
     }
 

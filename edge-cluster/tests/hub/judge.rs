@@ -60,8 +60,8 @@ struct Run {
     told: Vec<Told>,
     time: u32,
     count: u32,
-    /// Per viewer: how much had been told when it joined, and whether it has left.
-    joined: Vec<usize>,
+    /// Per viewer: how much had been told when it joined, and by how many sources, and whether it has left.
+    joined: Vec<(usize, u32)>,
     left: Vec<bool>,
     lanes: Vec<Lane>,
     largest: usize,
@@ -101,7 +101,7 @@ impl Run {
             }
             Step::Join(flv) => {
                 if self.joined.len() < 9 {
-                    self.joined.push(self.told.len());
+                    self.joined.push((self.told.len(), self.world.ingest.epoch()));
                     self.left.push(false);
                     let lane = if *flv { Lane::Flv } else { Lane::Chunks };
                     self.lanes.push(lane);
@@ -268,9 +268,10 @@ proptest! {
             let got = &run.world.players[viewer].got;
             let Some(first) = got.iter().find(|media| "KVA".contains(letter(media))) else { continue };
             let from = run.place_of(first);
-            let joined = run.joined[viewer];
-            // Nothing older than the last key frame in front of the join.
-            let key = run.told[..joined].iter().rposition(|told| letter(&told.media) == 'K');
+            let (joined, epoch) = run.joined[viewer];
+            // Nothing older than the last key frame of the running source in front of the join.
+            let is_key = |told: &Told| letter(&told.media) == 'K' && told.epoch == epoch;
+            let key = run.told[..joined].iter().rposition(is_key);
             prop_assert!(from >= key.unwrap_or(joined).min(joined));
             if from < joined {
                 prop_assert_eq!(letter(first), 'K');

@@ -3,6 +3,7 @@
 mod judge;
 mod rows;
 mod sharing;
+mod sources;
 mod timing;
 mod vectors;
 mod world;

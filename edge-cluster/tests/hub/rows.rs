@@ -66,6 +66,21 @@ fn row_13_the_gop_cache_ends_at_its_bytes_and_with_the_source() {
 }
 
 #[test]
+fn row_13_the_gop_cache_ends_at_its_frames() {
+    let mut world = World::new("min_latency on; play { gop_cache_max_frames 10; }");
+    world.push_each(&gop(0, 5));
+    let within = world.viewer();
+    assert_eq!(world.players[within].letters(), "KAVAVAVAVA");
+    world.push_each(&[inter(200, 0)]);
+    let beyond = world.viewer();
+    assert_eq!(world.players[beyond].letters(), "");
+    assert!(world.hub.stats().segments <= 1, "nothing is kept");
+    world.push_each(&gop(240, 1));
+    let next = world.viewer();
+    assert_eq!(world.players[next].letters(), "KA");
+}
+
+#[test]
 fn row_14_a_viewer_that_was_stopped_goes_on_at_a_key_frame() {
     let mut world = World::new("min_latency on; play { queue_length 10; }");
     let (slow, fast) = (world.viewer(), world.viewer());
@@ -302,6 +317,21 @@ fn row_28_a_paused_viewer_gets_nothing_and_goes_on_with_a_key_frame() {
     world.settle();
     world.push_each(&[inter(280, 0)]);
     assert_eq!(world.players[viewer].letters(), "MHSKAVAKAVAVV");
+}
+
+#[test]
+fn little_is_written_ahead_for_a_viewer_that_takes_nothing() {
+    let mut world = World::new(MIN_LATENCY);
+    let viewer = world.viewer();
+    world.hub.receive(world.players[viewer].conn, MediaKind::Video, false);
+    world.players[viewer].window = 0;
+    let sound = media(MediaKind::Audio, 0, &[[0xaf, 1].as_slice(), &[7; 2000]].concat());
+    (0..200).for_each(|_| world.push(std::slice::from_ref(&sound)));
+    world.open(viewer, 0);
+    let waits = world.players[viewer].private.bytes.len();
+    assert!((60_000..70_000).contains(&waits), "{waits} bytes");
+    world.open(viewer, usize::MAX);
+    assert_eq!(world.players[viewer].got.len(), 200);
 }
 
 #[test]

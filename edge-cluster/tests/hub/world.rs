@@ -113,6 +113,7 @@ pub(crate) struct Private {
     pub(crate) bytes: BytesMut,
     writer: ChunkWriter,
     lane: Lane,
+    msid: u32,
     pub(crate) messages: u32,
 }
 
@@ -124,7 +125,7 @@ impl PrivateSink for Private {
     fn send_media(&mut self, media: &Media) {
         self.messages += 1;
         match self.lane {
-            Lane::Chunks => self.writer.write(&mut self.bytes, &media.message(1)),
+            Lane::Chunks => self.writer.write(&mut self.bytes, &media.message(self.msid)),
             Lane::Flv => flv::write_tag(&mut self.bytes, media),
         };
     }
@@ -144,7 +145,7 @@ pub(crate) struct Player {
 }
 
 impl Player {
-    fn new(conn: ConnId, lane: Lane, chunk_size: u32) -> Self {
+    fn new(conn: ConnId, lane: Lane, msid: u32, chunk_size: u32) -> Self {
         let mut limits = Limits::default();
         limits.chunk_size_min = 1;
         limits.header_budget = u32::MAX;
@@ -162,7 +163,7 @@ impl Player {
         writer.set_chunk_size(chunk_size);
         Self {
             conn,
-            private: Private { bytes: BytesMut::new(), writer, lane, messages: 0 },
+            private: Private { bytes: BytesMut::new(), writer, lane, msid, messages: 0 },
             window: usize::MAX,
             wants_write: false,
             wire,
@@ -176,13 +177,14 @@ impl Player {
     fn read(&mut self) {
         loop {
             let media = match self.private.lane {
-                Lane::Chunks => {
-                    self.chunks.read(&mut self.wire).expect("a legal stream").map(|message| Media {
+                Lane::Chunks => self.chunks.read(&mut self.wire).expect("a legal stream").map(|message| {
+                    assert_eq!(message.msid, self.private.msid, "a message for somebody else");
+                    Media {
                         kind: MediaKind::of(message.kind).expect("media"),
                         timestamp: message.timestamp,
                         payload: message.payload,
-                    })
-                }
+                    }
+                }),
                 Lane::Flv => self.tags.read(&mut self.wire).expect("a legal file"),
             };
             let Some(media) = media else { return };
@@ -223,8 +225,10 @@ impl World {
 
     pub(crate) fn join(&mut self, lane: Lane, kind: JoinKind) -> usize {
         let conn = ConnId::inbound(self.players.len() as u64);
-        self.players.push(Player::new(conn, lane, self.hub.chunk_size()));
-        self.hub.join(conn, Join { msid: 1, lane, kind });
+        // Everybody has a message stream of another number.
+        let msid = 1 + self.players.len() as u32;
+        self.players.push(Player::new(conn, lane, msid, self.hub.chunk_size()));
+        self.hub.join(conn, Join { msid, lane, kind });
         self.settle();
         self.players.len() - 1
     }

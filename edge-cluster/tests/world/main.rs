@@ -6,7 +6,9 @@ mod heap;
 mod memory;
 mod names;
 mod net;
+mod retry;
 mod rules;
+mod shards;
 mod soak;
 mod stories;
 

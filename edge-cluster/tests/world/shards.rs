@@ -1,0 +1,53 @@
+//! What one shard makes of what another one says.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use edge_cluster::config::EdgeConfig;
+use edge_cluster::edge::{Edge, EdgeOptions, Event, FlvRequest, Input, Output, PeerMessage};
+use edge_cluster::hub::Update;
+use edge_cluster::{ConnId, ShardId, StreamKey};
+
+/// Somebody wants to see the stream; the subscription, where its home is another shard.
+fn view(edge: &mut Edge, now: Instant, conn: ConnId) -> Option<(StreamKey, u64)> {
+    let request = FlvRequest {
+        peer: ([10, 9, 9, 9], 1000).into(),
+        host: "v.example".to_owned(),
+        path: "/live/show.flv".to_owned(),
+        query: String::new(),
+        page_url: String::new(),
+    };
+    edge.handle_input(now, Input::OpenFlv { conn, request: Box::new(request) });
+    std::iter::from_fn(|| edge.poll_output()).find_map(|output| match output {
+        Output::Peer { message: PeerMessage::Subscribe { number, client }, .. } => {
+            Some((client.key.clone(), number))
+        }
+        _ => None,
+    })
+}
+
+#[test]
+fn what_comes_late_for_an_earlier_subscription_is_not_for_the_next_one() {
+    #[expect(clippy::disallowed_methods, reason = "any instant serves as the start of virtual time")]
+    let now = Instant::now();
+    let vhost = "http_remux { enabled on; }";
+    let config = Arc::new(EdgeConfig::builder().vhost(vhost).build().expect("a configuration"));
+    let shard = |n| Edge::new(Arc::clone(&config), EdgeOptions::default(), ShardId(n), 2, 1, now);
+    let [first, second] = [0, 1].map(ConnId::inbound);
+    let away = |n| {
+        let mut edge = shard(n);
+        view(&mut edge, now, first).map(|(key, number)| (edge, key, number))
+    };
+    let (mut edge, key, earlier) = (0..2).find_map(away).expect("one of two shards is not the home");
+    edge.handle_input(now, Input::Closed { conn: first });
+    let (_, next) = view(&mut edge, now, second).expect("another subscription");
+    let mut begins = |number| {
+        let update = Update::Begin { epoch: 1, chunk_size: 60_000 };
+        let message = PeerMessage::Update { key: key.clone(), number, update };
+        edge.handle_input(now, Input::Peer { from: ShardId(9), message });
+        std::iter::from_fn(|| edge.poll_output())
+            .any(|output| matches!(output, Output::Event(Event::StreamBegan { .. })))
+    };
+    assert!(!begins(earlier));
+    assert!(begins(next));
+}
