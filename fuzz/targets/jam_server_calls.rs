@@ -19,8 +19,9 @@ fuzz_target!(|data: &[u8]| {
     let bound = Server::memory_bytes_max(&config);
     let mut server = Server::new(config, 1, now);
     let mut writer = FrameWriter::new();
-    // The last counter and id that each address was sent and has to acknowledge.
-    let mut owed: [Option<(u16, u8)>; ADDRESSES] = [None; ADDRESSES];
+    // Id and counter of the last messages that each address was sent and has to acknowledge, the latest first: a
+    // newcomer is asked two questions at once.
+    let mut owed: [[Option<(u16, u8)>; 2]; ADDRESSES] = Default::default();
     let mut rest = data;
     while let Some((&[what, a, b, len], tail)) = rest.split_first_chunk() {
         let (body, tail) = tail.split_at(usize::from(len).min(tail.len()));
@@ -43,7 +44,7 @@ fuzz_target!(|data: &[u8]| {
             }
             // What a well-behaved client says.
             4 => {
-                if let Some((id, counter)) = owed[who] {
+                if let Some((id, counter)) = owed[who][usize::from(b & 1)] {
                     let frame = writer.frame(1, counter, &id.to_le_bytes());
                     receive(&mut server, &frame);
                 }
@@ -75,11 +76,12 @@ fuzz_target!(|data: &[u8]| {
                 SocketAddr::V4(v4) => usize::from(v4.ip().octets()[3]),
                 SocketAddr::V6(_) => ADDRESSES,
             };
-            if let (Some(slot), Some(frame)) =
+            if let (Some(slots), Some(frame)) =
                 (owed.get_mut(index), jam_proto::wire::Frame::parse(&t.payload))
             {
-                if !frame.is_connectionless() && frame.id != 1 {
-                    *slot = Some((frame.id, frame.counter));
+                let message = Some((frame.id, frame.counter));
+                if !frame.is_connectionless() && frame.id != 1 && !slots.contains(&message) {
+                    *slots = [message, slots[0]];
                 }
             }
         }
