@@ -196,6 +196,38 @@ async fn a_long_gop_reaches_the_viewers_of_all_shards_whole() {
 }
 
 #[tokio::test]
+async fn a_segment_that_a_socket_takes_in_part_goes_on_where_it_was_left() {
+    const PICTURES: u32 = 600;
+    let edge = Running::plain(1, "min_latency on;").await;
+    let mut publisher = Client::publish(edge.addr).await;
+    publisher.send(MediaKind::Video, 0, HEADER).await;
+    publisher.send(MediaKind::Video, 0, KEY).await;
+    let mut viewers = Vec::new();
+    for _ in 0..4 {
+        let mut viewer = Client::play(edge.addr).await;
+        viewer.until(|event| matches!(event, ClientEvent::Media(media) if media.payload == KEY)).await;
+        viewers.push(viewer);
+    }
+    // Nobody reads what is more than the sockets hold.
+    let picture = |n: u32| {
+        let mut payload = vec![0x27, 1, 0, 0, 0];
+        payload.extend((0..20_000_u32).map(|at| (at ^ n) as u8));
+        payload
+    };
+    for n in 1..=PICTURES {
+        publisher.send(MediaKind::Video, n, &picture(n)).await;
+    }
+    for viewer in &mut viewers {
+        for n in 1..=PICTURES {
+            let event = viewer.until(|event| matches!(event, ClientEvent::Media(_))).await;
+            let ClientEvent::Media(media) = event else { unreachable!("asked for media") };
+            assert!(media.timestamp.millis() == n && media.payload == picture(n), "picture {n}");
+        }
+    }
+    edge.stop().await;
+}
+
+#[tokio::test]
 async fn limits_turn_connections_away_and_a_kick_makes_room() {
     let config = EdgeConfig::builder().root("max_connections 2;").build().expect("a configuration");
     let edge = Running::start(Edge::bind("127.0.0.1:0", config)).await;

@@ -150,6 +150,17 @@ impl World {
         };
         let mut left = bytes;
         let mut sent = BytesMut::new();
+        let machine = &mut self.edges[conn.shard];
+        if let Some(segment) = machine.take_whole(id) {
+            let whole = machine.whole_bytes(&segment);
+            assert_eq!(whole.len(), segment.len());
+            let count = whole.len().min(left);
+            left -= count;
+            sent.extend_from_slice(&whole[..count]);
+            if count < segment.len() {
+                machine.give_back(id, segment, count);
+            }
+        }
         while let Some(mut outgoing) = self.edges[conn.shard].outgoing(self.now, id) {
             let count = outgoing.remaining().min(left);
             if count == 0 {

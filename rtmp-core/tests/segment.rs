@@ -74,6 +74,41 @@ fn a_viewer_that_keeps_up_gets_the_shared_bytes_themselves() {
 }
 
 #[test]
+fn only_a_viewer_that_keeps_up_gets_whole_segments() {
+    let mut writer = SegmentWriter::new(Framing::Chunks { size: 60_000 });
+    let mut ring = Ring::default();
+    let mut viewer = Cursor::new(1, 0, 0);
+    let mut private = BytesMut::new();
+    let mut push = |ring: &mut Ring, millis| {
+        writer.push(&video(millis, INTER, 1000));
+        ring.push(Arc::new(writer.finish().expect("a message")));
+    };
+    push(&mut ring, 0);
+    assert!(viewer.take_whole(&ring).is_none(), "the first one needs a header of its own");
+    drain(&mut Outgoing::new(&mut private, &mut viewer, &ring), usize::MAX);
+    assert!(viewer.take_whole(&ring).is_none(), "there is none");
+    push(&mut ring, 40);
+    let bytes = ring.segment(1).expect("pushed").wire().len();
+    let before = viewer.sent_bytes();
+    let whole = viewer.take_whole(&ring).expect("it keeps up");
+    assert_eq!((whole.number(), whole.len(), viewer.next()), (1, bytes, 2));
+    assert_eq!(viewer.sent_bytes(), before + bytes as u64);
+    assert!(viewer.give_back(whole, &ring, 0));
+    assert_eq!((viewer.next(), viewer.sent_bytes()), (1, before), "as if nothing had happened");
+    let whole = viewer.take_whole(&ring).expect("again");
+    assert!(viewer.give_back(whole, &ring, 7) && viewer.is_mid_segment());
+    assert!(viewer.take_whole(&ring).is_none(), "one is partly sent");
+    assert_eq!(drain(&mut Outgoing::new(&mut private, &mut viewer, &ring), usize::MAX).len(), bytes - 7);
+    push(&mut ring, 80);
+    push(&mut ring, 120);
+    assert!(viewer.take_whole(&ring).is_none(), "two wait");
+    drain(&mut Outgoing::new(&mut private, &mut viewer, &ring), usize::MAX);
+    push(&mut ring, 160);
+    let whole = viewer.take_whole(&ring).expect("it keeps up");
+    assert!(!viewer.give_back(whole, &Ring::default(), 7), "the segment is gone");
+}
+
+#[test]
 fn a_join_costs_twelve_bytes_per_lane_and_a_drop_eight() {
     let mut writer = SegmentWriter::new(Framing::Chunks { size: 60_000 });
     let mut ring = Ring::default();
@@ -312,6 +347,18 @@ proptest! {
                     }
                 }
                 Step::Send(count) => {
+                    let whole = if private.is_empty() { viewer.take_whole(&ring) } else { None };
+                    if let Some(whole) = whole {
+                        let bytes = ring.segment(whole.number()).expect("kept").wire();
+                        prop_assert_eq!((bytes.len(), viewer.next()), (whole.len(), ring.end()));
+                        let sent = usize::from(*count).min(whole.len());
+                        wire.extend_from_slice(&bytes[..sent]);
+                        if sent < whole.len() {
+                            prop_assert!(viewer.give_back(whole, &ring, sent));
+                        }
+                        prop_assert_eq!(viewer.sent_bytes(), wire.len() as u64);
+                        continue;
+                    }
                     let mut outgoing = Outgoing::new(&mut private, &mut viewer, &ring);
                     wire.extend(drain(&mut outgoing, usize::from(*count)));
                 }

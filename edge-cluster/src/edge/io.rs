@@ -132,7 +132,8 @@ pub struct MovedConnection {
 #[non_exhaustive]
 pub enum Output {
     /// There is something in [`Edge::outgoing`](super::Edge::outgoing) for this connection. Write it now, as far as
-    /// the socket takes it; when it takes no more, go on when it does.
+    /// the socket takes it; when it takes no more, go on when it does. With many of these in a row, ask for all
+    /// connections first: [`Edge::take_whole`](super::Edge::take_whole).
     Write {
         /// The connection.
         conn: ConnId,

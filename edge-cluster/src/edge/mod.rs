@@ -63,6 +63,7 @@ mod streams;
 mod timers;
 mod upstream;
 mod vhosts;
+mod whole;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -80,6 +81,7 @@ pub use snapshot::{
     AudioSnapshot, ClientSnapshot, Snapshot, SourceSnapshot, StreamSnapshot, Totals, Traffic, VhostSnapshot,
     VideoSnapshot,
 };
+pub use whole::WholeSegment;
 
 use crate::config::EdgeConfig;
 use crate::conn::{ConnId, ShardId};

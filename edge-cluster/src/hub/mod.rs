@@ -82,6 +82,7 @@ mod store;
 mod stream;
 mod update;
 mod viewer;
+mod whole;
 
 pub use ingest::Ingest;
 pub use policy::Shed;

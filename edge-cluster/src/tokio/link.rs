@@ -145,6 +145,23 @@ impl Link {
         self.take_turn(shard, conn);
     }
 
+    /// The socket, when nothing waits in front of a write.
+    pub(super) fn idle_socket(&self) -> Option<&TcpStream> {
+        match &self.wire {
+            Wire::Tcp(socket) if !self.blocked.get() && !self.failed.get() && !self.queued.get() => {
+                Some(socket)
+            }
+            _ => None,
+        }
+    }
+
+    /// Bytes went out: input that was held for that goes on.
+    pub(super) fn has_written(&self) {
+        if self.holds.get() {
+            self.read_again();
+        }
+    }
+
     fn take_turn(&self, shard: &Shard, conn: ConnId) {
         if self.blocked.get() || self.failed.get() {
             return;
@@ -207,8 +224,8 @@ impl Link {
             }
         }
         drop(machine);
-        if progress && self.holds.get() {
-            self.read_again();
+        if progress {
+            self.has_written();
         }
     }
 }

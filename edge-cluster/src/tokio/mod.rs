@@ -14,6 +14,7 @@
 //! its GOP for instance, gets the rest in turns with the others.
 
 mod acceptor;
+mod burst;
 mod connect;
 mod error;
 mod flv;

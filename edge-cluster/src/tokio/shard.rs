@@ -13,6 +13,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, LocalSet, spawn_local};
 use tokio::time::{Duration, Instant};
 
+use super::burst::Burst;
 use super::connect::{self, Names};
 use super::flv::{FlvBody, PIECES_MAX};
 use super::handle::Shared;
@@ -49,6 +50,7 @@ pub(super) struct Shard {
     links: RefCell<ConnMap<Entry>>,
     /// Connections that have had their turn to write, and have more.
     turns: RefCell<VecDeque<ConnId>>,
+    burst: RefCell<Burst>,
     /// All connections read into the same buffer, one after the other.
     scratch: RefCell<BytesMut>,
     names: RefCell<Names>,
@@ -91,6 +93,7 @@ async fn run(setup: ShardSetup, mut inbox: mpsc::UnboundedReceiver<Order>) {
         machine: RefCell::new(machine),
         links: RefCell::default(),
         turns: RefCell::default(),
+        burst: RefCell::default(),
         scratch: RefCell::default(),
         names: RefCell::default(),
         own: RefCell::new(own),
@@ -206,10 +209,16 @@ impl Shard {
         self.links.borrow_mut().remove(&conn);
     }
 
-    fn link(&self, conn: ConnId) -> Option<Rc<Link>> {
+    pub(super) fn link(&self, conn: ConnId) -> Option<Rc<Link>> {
         match self.links.borrow().get(&conn)? {
             Entry::Open(link) => Some(Rc::clone(link)),
             Entry::Connecting(_) => None,
+        }
+    }
+
+    pub(super) fn flush(&self, conn: ConnId) {
+        if let Some(link) = self.link(conn) {
+            link.flush(self, conn);
         }
     }
 
@@ -234,11 +243,23 @@ impl Shard {
     /// Does what the machine wants, until it wants nothing more.
     pub(super) fn pump(self: &Rc<Self>) {
         let before = self.machine.borrow().poll_timeout();
+        let mut burst = self.burst.take();
         loop {
             let output = self.machine.borrow_mut().poll_output();
-            let Some(output) = output else { break };
-            self.carry_out(output);
+            if let Some(Output::Write { conn }) = output {
+                burst.push(conn);
+                if !burst.is_full() {
+                    continue;
+                }
+            }
+            burst.write(self);
+            match output {
+                Some(Output::Write { .. }) => {}
+                Some(output) => self.carry_out(output),
+                None => break,
+            }
         }
+        self.burst.replace(burst);
         if self.machine.borrow().poll_timeout() != before {
             self.clock.notify_one();
         }
@@ -246,11 +267,7 @@ impl Shard {
 
     fn carry_out(self: &Rc<Self>, output: Output) {
         match output {
-            Output::Write { conn } => {
-                if let Some(link) = self.link(conn) {
-                    link.flush(self, conn);
-                }
-            }
+            Output::Write { conn } => self.flush(conn),
             Output::Read { conn } => {
                 if let Some(link) = self.link(conn) {
                     link.read_again();

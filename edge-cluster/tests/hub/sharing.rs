@@ -47,6 +47,19 @@ fn viewers_that_keep_up_are_given_the_same_bytes() {
 }
 
 #[test]
+fn a_viewer_that_keeps_up_gets_segments_as_a_whole() {
+    let mut world = World::new(MIN_LATENCY);
+    let viewer = world.viewer();
+    world.push_each(&[key(0, 0), inter(40, 0), inter(80, 0)]);
+    assert_eq!(world.players[viewer].wholes, 2, "the first one had a header of its own");
+    world.players[viewer].window = 5;
+    world.push_each(&[inter(120, 0), inter(160, 0)]);
+    assert_eq!(world.players[viewer].wholes, 3, "not while one is partly sent");
+    let stranger = ConnId::inbound(99);
+    assert!(world.hub.take_whole(stranger).is_none());
+}
+
+#[test]
 fn a_ready_viewer_is_listed_once_until_it_has_caught_up() {
     let mut hub = Hub::new(settings(MIN_LATENCY));
     let mut world = World::new(MIN_LATENCY);

@@ -142,6 +142,8 @@ pub(crate) struct Player {
     tags: flv::Reader,
     pub(crate) got: Vec<Media>,
     pub(crate) writes: u32,
+    /// Segments it was given as a whole.
+    pub(crate) wholes: u32,
 }
 
 impl Player {
@@ -171,6 +173,7 @@ impl Player {
             tags: flv::Reader::new(1 << 24),
             got: Vec::new(),
             writes: 0,
+            wholes: 0,
         }
     }
 
@@ -303,6 +306,18 @@ impl World {
 
     fn write(&mut self, at: usize) {
         let player = &mut self.players[at];
+        let whole = if player.private.bytes.is_empty() { self.hub.take_whole(player.conn) } else { None };
+        if let Some(whole) = whole {
+            let bytes = self.hub.whole_bytes(&whole).expect("just taken");
+            let count = bytes.len().min(player.window);
+            player.window -= if player.window == usize::MAX { 0 } else { count };
+            player.wire.put(&bytes[..count]);
+            player.writes += u32::from(count > 0);
+            player.wholes += 1;
+            if count < whole.len() {
+                assert!(self.hub.give_back(player.conn, whole, count));
+            }
+        }
         loop {
             self.hub.prepare(self.now, player.conn, &mut player.private);
             let Some(mut out) = self.hub.outgoing(player.conn, &mut player.private.bytes) else { return };

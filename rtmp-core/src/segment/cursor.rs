@@ -233,7 +233,7 @@ impl Cursor {
 
 impl Reader {
     /// Passes over the whole segment, if its shared bytes are right for this reader as they are.
-    fn follow(&mut self, segment: &Segment) -> bool {
+    pub(super) fn follow(&mut self, segment: &Segment) -> bool {
         if segment.restarts {
             return false;
         }

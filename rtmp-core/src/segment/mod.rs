@@ -50,6 +50,7 @@
 mod clock;
 mod cursor;
 mod outgoing;
+mod whole;
 mod writer;
 
 use std::collections::VecDeque;
@@ -60,6 +61,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 pub use clock::{Clock, Correction, TimePolicy};
 pub use cursor::Cursor;
 pub use outgoing::{Outgoing, SLICES_MAX};
+pub use whole::Whole;
 pub use writer::{SEGMENT_BYTES, SegmentWriter};
 
 use crate::media::MediaRole;

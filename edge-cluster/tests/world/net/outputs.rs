@@ -37,6 +37,12 @@ impl<C: Client> Net<C> {
         let side = &mut ends[end];
         side.blocked = false;
         let machine = &mut self.nodes[node].shards[usize::from(shard.0)];
+        if let Some(segment) = machine.take_whole(conn) {
+            let sent = pair.send(self.now, ENDS[end], &mut machine.whole_bytes(&segment));
+            if sent < segment.len() {
+                machine.give_back(conn, segment, sent);
+            }
+        }
         while let Some(mut outgoing) = machine.outgoing(self.now, conn) {
             let waiting = outgoing.remaining();
             if waiting == 0 {
