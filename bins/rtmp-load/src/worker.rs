@@ -1,5 +1,6 @@
 //! The viewers of one thread.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use crate::viewer::{Common, Manner, Viewer};
 
 /// Joins between two looks at what has arrived.
 const JOINS_MAX: usize = 4;
+/// Time for viewers that have begun between two looks at those who have not.
+const LATER: Duration = Duration::from_micros(200);
 /// Longest sleep: joins, churn, slow readers and deadlines are looked at so often.
 const TICK: Duration = Duration::from_millis(10);
 /// How often the machines' deadlines are looked at.
@@ -53,6 +56,8 @@ pub(crate) struct Worker {
     /// One for each seat.
     viewers: Vec<Option<Box<Viewer>>>,
     settled: Vec<bool>,
+    /// Viewers that have begun and have something to read.
+    later: VecDeque<usize>,
     /// Seats that were taken, in order.
     joined: usize,
     /// Seats of viewers that keep up.
@@ -82,6 +87,7 @@ impl Worker {
             shared,
             viewers: seats.iter().map(|_| None).collect(),
             settled: vec![false; seats.len()],
+            later: VecDeque::new(),
             seats,
             joined: 0,
             prompt,
@@ -103,16 +109,27 @@ impl Worker {
         let mut deadlines = ticked;
         while !self.shared.stopping.load(Ordering::Relaxed) {
             // Who joins does not keep those waiting who have joined.
-            let wait = if self.has_more_joins() { Duration::ZERO } else { TICK };
+            let is_busy = self.has_more_joins() || !self.later.is_empty();
+            let wait = if is_busy { Duration::ZERO } else { TICK };
             match self.poll.poll(&mut events, Some(wait)) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 _ => {}
             }
+            let mut has_newcomers = false;
             for event in &events {
-                self.read(event.token().0, instant());
+                let index = event.token().0;
+                if self.has_started(index) {
+                    self.later.push_back(index);
+                } else {
+                    has_newcomers = true;
+                    self.read(index, instant());
+                }
             }
             let now = instant();
-            self.join_due(now);
+            // First those who are on their way, then those who come, then those who have arrived.
+            if !has_newcomers && !self.join_due(now) {
+                self.read_later();
+            }
             if now >= ticked + TICK {
                 self.tick(now, now - ticked);
                 ticked = now;
@@ -132,11 +149,29 @@ impl Worker {
         Ok(self.tally)
     }
 
+    fn has_started(&self, index: usize) -> bool {
+        matches!(self.viewers.get(index), Some(Some(viewer)) if viewer.has_started())
+    }
+
+    /// Reads what has come for viewers that have begun. Each of them would be a computer of its own: what it reads does
+    /// not keep others waiting for their first picture.
+    fn read_later(&mut self) {
+        let until = instant() + LATER;
+        while let Some(index) = self.later.pop_front() {
+            let now = instant();
+            self.read(index, now);
+            if now >= until {
+                break;
+            }
+        }
+    }
+
     fn has_more_joins(&self) -> bool {
         self.seats.get(self.joined).is_some_and(|seat| seat.due <= instant())
     }
 
-    fn join_due(&mut self, now: Instant) {
+    fn join_due(&mut self, now: Instant) -> bool {
+        let before = self.joined;
         for _ in 0..JOINS_MAX {
             if self.seats.get(self.joined).is_none_or(|seat| seat.due > now) {
                 break;
@@ -144,6 +179,7 @@ impl Worker {
             self.join(self.joined, instant());
             self.joined += 1;
         }
+        self.joined > before
     }
 
     fn tick(&mut self, now: Instant, passed: Duration) {

@@ -24,8 +24,10 @@ const READS_MAX: usize = 4;
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 /// Longest wait for a peer to close its side: closing before it has read everything would lose the last bytes.
 const LINGER_LIMIT: Duration = Duration::from_secs(2);
-/// Bytes written to one connection before others get their turn: a newcomer's GOP waits for the key frames of those who
-/// came with it.
+/// Bytes written to a newcomer at once, or with the last segment some more: enough for the picture that it waits for. The
+/// rest of its GOP waits for the key frames of those who came with it.
+const FIRST_BYTES: usize = 8 << 10;
+/// The same when it has waited for its turn, and for everybody else.
 const TURN_BYTES: usize = 32 << 10;
 /// Slices per write.
 const SLICES: usize = rtmp_core::segment::SLICES_MAX;
@@ -40,6 +42,8 @@ pub(super) struct Link {
     failed: Cell<bool>,
     /// It has had its turn and waits for the next one.
     queued: Cell<bool>,
+    /// It has waited for a turn and got everything that there was: it is no newcomer any more.
+    follows: Cell<bool>,
     /// What the machine wants next.
     wish: RefCell<Wish>,
     /// Bytes the machine has not taken yet.
@@ -80,6 +84,7 @@ impl Link {
             blocked: Cell::new(false),
             failed: Cell::new(false),
             queued: Cell::new(false),
+            follows: Cell::new(false),
             wish: RefCell::default(),
             unread: RefCell::new(unread),
             holds: Cell::new(false),
@@ -135,14 +140,17 @@ impl Link {
     /// Writes what is there, as far as the wire takes it and for one turn.
     pub(super) fn flush(&self, shard: &Shard, conn: ConnId) {
         if !self.queued.get() {
-            self.take_turn(shard, conn);
+            self.take_turn(shard, conn, if self.follows.get() { TURN_BYTES } else { FIRST_BYTES });
         }
     }
 
     /// The same, when it has waited for its turn.
     pub(super) fn flush_next(&self, shard: &Shard, conn: ConnId) {
         self.queued.set(false);
-        self.take_turn(shard, conn);
+        self.take_turn(shard, conn, TURN_BYTES);
+        if !self.queued.get() && !self.blocked.get() {
+            self.follows.set(true);
+        }
     }
 
     /// The socket, when nothing waits in front of a write.
@@ -162,7 +170,7 @@ impl Link {
         }
     }
 
-    fn take_turn(&self, shard: &Shard, conn: ConnId) {
+    fn take_turn(&self, shard: &Shard, conn: ConnId, most: usize) {
         if self.blocked.get() || self.failed.get() {
             return;
         }
@@ -173,16 +181,16 @@ impl Link {
             if !outgoing.has_remaining() {
                 break;
             }
-            if turn >= TURN_BYTES {
+            if turn >= most {
                 self.queued.set(true);
-                shard.queue(conn);
+                shard.queue(conn, !self.follows.get());
                 break;
             }
             let written = match &self.wire {
                 Wire::Tcp(socket) => {
                     let mut slices = [IoSlice::new(&[]); SLICES];
                     let count = outgoing.chunks_vectored(&mut slices);
-                    let count = up_to(TURN_BYTES - turn, slices.get(..count).unwrap_or_default());
+                    let count = up_to(most - turn, slices.get(..count).unwrap_or_default());
                     match slices.get(..count).unwrap_or_default() {
                         // The usual case, and a shorter way through the system.
                         [slice] => socket.try_write(slice),

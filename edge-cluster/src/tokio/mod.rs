@@ -23,6 +23,7 @@ mod handler;
 mod link;
 mod order;
 mod shard;
+mod turns;
 
 use std::future::Future;
 use std::net::SocketAddr;

@@ -1,7 +1,6 @@
 //! The thread of a shard: its machine, its connections, its clock.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,6 +19,7 @@ use super::handle::Shared;
 use super::handler::Answer;
 use super::link::{self, Link, Wire};
 use super::order::Order;
+use super::turns::Turns;
 use crate::config::{EdgeConfig, HostPort};
 use crate::conn::{ConnId, ShardId};
 use crate::conn_map::ConnMap;
@@ -48,8 +48,7 @@ pub(super) struct Shard {
     pub(super) shared: Arc<Shared>,
     pub(super) machine: RefCell<Machine>,
     links: RefCell<ConnMap<Entry>>,
-    /// Connections that have had their turn to write, and have more.
-    turns: RefCell<VecDeque<ConnId>>,
+    turns: RefCell<Turns>,
     burst: RefCell<Burst>,
     /// All connections read into the same buffer, one after the other.
     scratch: RefCell<BytesMut>,
@@ -126,7 +125,7 @@ async fn run(setup: ShardSetup, mut inbox: mpsc::UnboundedReceiver<Order>) {
                 shard.pump();
             }
             () = shard.clock.notified() => {}
-            () = std::future::ready(()), if shard.has_turns() => shard.next_turn(),
+            () = sleep_until(shard.turns.borrow().due()) => shard.next_turn(),
         }
         tokio::task::yield_now().await;
     }
@@ -153,6 +152,7 @@ impl Shard {
     fn obey(self: &Rc<Self>, order: Order) {
         match order {
             Order::Accept { conn, socket, peer, ticket } => {
+                self.turns.borrow_mut().wait(now());
                 if let Ok(socket) = TcpStream::from_std(socket) {
                     self.input(Input::Accepted { conn, peer });
                     self.open(conn, Link::new(Wire::Tcp(socket), BytesMut::new(), Some(ticket)));
@@ -223,21 +223,18 @@ impl Shard {
     }
 
     /// A connection has more to write than others should wait for.
-    pub(super) fn queue(&self, conn: ConnId) {
-        self.turns.borrow_mut().push_back(conn);
+    pub(super) fn queue(&self, conn: ConnId, is_newcomer: bool) {
+        self.turns.borrow_mut().push(now(), conn, is_newcomer);
         self.clock.notify_one();
     }
 
-    fn has_turns(&self) -> bool {
-        !self.turns.borrow().is_empty()
-    }
-
     fn next_turn(self: &Rc<Self>) {
-        let conn = self.turns.borrow_mut().pop_front();
+        let conn = self.turns.borrow_mut().begin(now());
         if let Some((link, conn)) = conn.and_then(|conn| Some((self.link(conn)?, conn))) {
             link.flush_next(self, conn);
             self.pump();
         }
+        self.turns.borrow_mut().end();
     }
 
     /// Does what the machine wants, until it wants nothing more.
@@ -358,6 +355,7 @@ impl Shard {
 
     /// Reads once into the shared buffer; empty at the end of the connection.
     pub(super) fn read(&self, socket: &TcpStream) -> io::Result<BytesMut> {
+        self.turns.borrow_mut().wait(now());
         let mut scratch = self.scratch.borrow_mut();
         if scratch.capacity() < READ_BYTES_MIN {
             // Takes the old buffer back when nobody holds a part of it any more.
