@@ -93,7 +93,7 @@ fn so_many_connections_and_no_more() {
             let log = here.log();
             log.lines().find(|line| line.contains("turned away")).map(str::to_owned)
         });
-        assert!(line.ends_with("turned away: 1000 connections are open"), "{line}");
+        assert!(line.ends_with("turned away: 1000 connections are open, see max_connections"), "{line}");
         drop(taken.pop());
         wait_until("there is a place again", || shakes_hands(&mut open(here.port)).then_some(()));
     }

@@ -1,13 +1,14 @@
 //! How many connections there may be.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::config::EdgeConfig;
+use crate::config::{EdgeConfig, Network};
 
 /// Counts the connections of the whole edge and of each address, and refuses what is beyond the limits (spec 4.1). Of
 /// IPv6, a network of 64 bits counts as one address: it is what one customer has, with more addresses than anybody can
-/// count.
+/// count. The limit of an address does not hold for trusted proxies and for this machine (127.0.0.1, `::1`): who comes
+/// from there brings many, such as a TLS terminator, or measures.
 /// There is one in front of all shards; a refused connection is closed without a byte.
 ///
 /// ```
@@ -27,6 +28,7 @@ pub struct Gate {
     connections_max: u32,
     per_ip_max: u32,
     per_ip: HashMap<IpAddr, u32>,
+    trusted: Vec<Network>,
     stats: GateStats,
 }
 
@@ -35,10 +37,10 @@ pub struct Gate {
 #[non_exhaustive]
 pub enum GateRefusal {
     /// All connections are taken (`max_connections`).
-    #[error("{0} connections are open")]
+    #[error("{0} connections are open, see max_connections")]
     Connections(u32),
     /// The address has as many as one may have (`max_connections_per_ip`).
-    #[error("{0} connections of this address are open")]
+    #[error("{0} connections of this address are open, see extension.max_connections_per_ip")]
     Address(u32),
 }
 
@@ -57,18 +59,22 @@ pub struct GateStats {
 impl Gate {
     /// A gate with these limits; 0 for an address is no limit.
     pub fn new(connections_max: u32, per_ip_max: u32) -> Self {
-        Self { connections_max, per_ip_max, per_ip: HashMap::new(), stats: GateStats::default() }
+        let (per_ip, trusted) = (HashMap::new(), Vec::new());
+        Self { connections_max, per_ip_max, per_ip, trusted, stats: GateStats::default() }
     }
 
     /// A gate as the configuration says.
     pub fn of(config: &EdgeConfig) -> Self {
-        Self::new(config.max_connections, config.connections.per_ip_max)
+        let mut gate = Self::new(0, 0);
+        gate.configure(config);
+        gate
     }
 
     /// Other limits, from the next connection on; nobody is thrown out.
     pub fn configure(&mut self, config: &EdgeConfig) {
         self.connections_max = config.max_connections;
         self.per_ip_max = config.connections.per_ip_max;
+        self.trusted.clone_from(&config.connections.trusted_proxies);
     }
 
     /// A connection of `ip` wants in. When it may, [`release`](Self::release) is due at its end.
@@ -77,11 +83,12 @@ impl Gate {
     ///
     /// A limit is reached: close the connection.
     pub fn admit(&mut self, ip: IpAddr) -> Result<(), GateRefusal> {
+        let is_limited = self.per_ip_max > 0 && !self.brings_many(ip);
         let ip = counted(ip);
         let of_ip = self.per_ip.get(&ip).copied().unwrap_or(0);
         let refusal = if self.stats.open >= self.connections_max {
             Some(GateRefusal::Connections(self.connections_max))
-        } else if self.per_ip_max > 0 && of_ip >= self.per_ip_max {
+        } else if is_limited && of_ip >= self.per_ip_max {
             Some(GateRefusal::Address(self.per_ip_max))
         } else {
             None
@@ -107,6 +114,12 @@ impl Gate {
         self.stats.open -= 1;
     }
 
+    fn brings_many(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()].contains(&ip)
+            || self.trusted.iter().any(|network| network.contains(ip))
+    }
+
     /// Counters.
     pub fn stats(&self) -> GateStats {
         self.stats
@@ -124,6 +137,7 @@ fn counted(ip: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{LoadOptions, MemorySources, load};
 
     #[test]
     fn addresses_count_in_their_plain_form_and_are_forgotten() {
@@ -159,5 +173,21 @@ mod tests {
         let ip = [10, 0, 0, 1].into();
         assert!((0..100).all(|_| gate.admit(ip).is_ok()));
         assert_eq!(gate.admit(ip), Err(GateRefusal::Connections(100)));
+    }
+
+    #[test]
+    fn this_machine_and_trusted_proxies_may_bring_many() {
+        let text =
+            "listen 1935; extension { max_connections_per_ip 1; trusted_proxy 10.0.0.0/30; } vhost a { }";
+        let files = MemorySources::from([("a.conf", text)]);
+        let mut gate = Gate::of(&load(&files, "a.conf", &LoadOptions::default()).unwrap().config);
+        for ip in ["127.0.0.1", "::ffff:127.0.0.1", "::1", "10.0.0.3", "::ffff:10.0.0.3"] {
+            let ip: IpAddr = ip.parse().unwrap();
+            assert_eq!((gate.admit(ip), gate.admit(ip)), (Ok(()), Ok(())), "{ip}");
+        }
+        for ip in ["127.0.0.2", "10.0.0.4"] {
+            let ip: IpAddr = ip.parse().unwrap();
+            assert_eq!((gate.admit(ip), gate.admit(ip)), (Ok(()), Err(GateRefusal::Address(1))), "{ip}");
+        }
     }
 }

@@ -95,10 +95,11 @@ const EXTENSION: &[DirectiveSpec] = &[
     .no_variable(),
     row(
         "max_connections_per_ip",
-        Integer { min: 1, max: 1 << 20 },
+        Integer { min: 0, max: 1 << 20 },
         "64",
         Live,
-        "Connections that one address may have; of IPv6, one network of 64 bits.",
+        "Connections that one address may have, but for trusted_proxy and this machine; of IPv6, one network of 64 bits. \
+         0 is no limit.",
     )
     .no_variable(),
     row(
