@@ -88,6 +88,26 @@ fn directives_without_effect_have_one_warning_each() {
 }
 
 #[test]
+fn directives_that_do_nothing_beside_the_others_are_named() {
+    let text = "listen 1935; http_api { enabled on; auth { enabled on; username a; } }\n\
+                vhost a { http_remux { enabled on; mount [app]/[stream].ts; } cluster { origin b; } }\n\
+                vhost c { cluster { mode remote; origin d; } forward { enabled on; destination e; } }\n\
+                vhost f { http_hooks { enabled on; on_play http://g https://h; on_stop i; } }";
+    assert_eq!(
+        warnings(text),
+        [
+            "a.conf:2:73: cluster.origin has no effect without cluster.mode remote",
+            "a.conf:2:24: http_remux has no effect while http_server is off",
+            "a.conf:2:36: http_remux.mount has no effect: only streams that end in .flv are served",
+            "a.conf:3:56: forward has no effect on an edge, which sends published streams to cluster.origin",
+            "a.conf:4:36: http_hooks.on_play https://h cannot be asked, only http:// can: its answer is always a no",
+            "a.conf:4:64: http_hooks.on_stop i cannot be asked, only http:// can: its answer is always a no",
+            "a.conf:1:44: http_api.auth.password is empty: so must be what clients give",
+        ]
+    );
+}
+
+#[test]
 fn values_that_read_otherwise_are_named() {
     let text = "listen 1935;\nchunk_size 100;\npithy_print_ms 5s;\nsrs_log_level loud;\nlisten 1936;\npid a b;\n\
                 vhost a { play { queue_length 0; } extension { queue_max_bytes much; } }";

@@ -205,6 +205,12 @@ fn check_root(values: &Values, context: &Context<'_>, report: &mut Report) {
     if values.on("asprocess") && values.on("daemon") {
         report.error(at("asprocess"), "asprocess on is impossible with daemon on");
     }
+    for path in ["http_api.auth.username", "http_api.auth.password"] {
+        if values.on("http_api.auth.enabled") && values.text(path).is_empty() {
+            report
+                .warn(at("http_api.auth.enabled"), format!("{path} is empty: so must be what clients give"));
+        }
+    }
     check_http(values, at, report);
 }
 

@@ -45,13 +45,14 @@ pub(super) fn vhost(
         publish: publish(v),
         refer: v.on("refer.enabled").then(|| refer(v)),
         security: security(v, here, report),
-        http_hooks: v.on("http_hooks.enabled").then(|| hooks(v)),
+        http_hooks: v.on("http_hooks.enabled").then(|| hooks(v, here, report)),
         forward: if forward_on { destinations } else { Vec::new() },
         http_remux: v.on("http_remux.enabled").then(|| remux(v)),
         extension: extension(v, root),
         values: Values::default(),
     };
     check(&vhost, v, directive, report);
+    warn_of_no_effect(&vhost, v, root, here, report);
     VhostConfig { values, ..vhost }
 }
 
@@ -154,8 +155,19 @@ fn rule(text: &str) -> Option<Rule> {
     words.next().is_none().then_some(Rule { operation, network })
 }
 
-fn hooks(v: &Values) -> HooksConfig {
-    let urls = |name: &str| v.words(&format!("http_hooks.{name}")).to_vec();
+fn hooks(v: &Values, here: &Location, report: &mut Report) -> HooksConfig {
+    let mut urls = |name: &str| {
+        let path = format!("http_hooks.{name}");
+        let urls = v.words(&path);
+        for url in urls.iter().filter(|url| !url.starts_with("http://")) {
+            let at = v.location(&path).unwrap_or(here);
+            report.warn(
+                at,
+                format!("{path} {url} cannot be asked, only http:// can: its answer is always a no"),
+            );
+        }
+        urls.to_vec()
+    };
     HooksConfig {
         on_connect: urls("on_connect"),
         on_close: urls("on_close"),
@@ -212,6 +224,32 @@ fn check(vhost: &VhostConfig, v: &Values, directive: &Directive, report: &mut Re
         let id = ingest.arg().unwrap_or_default();
         if ingests.iter().take(index).any(|earlier| earlier.arg().unwrap_or_default() == id) {
             report.error(&ingest.location, format!("second ingest {id:?} in the vhost"));
+        }
+    }
+}
+
+/// Directives that are good by themselves and do nothing beside the others.
+fn warn_of_no_effect(vhost: &VhostConfig, v: &Values, root: &Values, here: &Location, report: &mut Report) {
+    let mut warn = |path: &str, message: &str| report.warn(v.location(path).unwrap_or(here), message);
+    if vhost.cluster.is_edge() {
+        if v.on("forward.enabled") {
+            warn(
+                "forward.enabled",
+                "forward has no effect on an edge, which sends published streams to cluster.origin",
+            );
+        }
+    } else if !vhost.cluster.origins.is_empty() {
+        warn("cluster.origin", "cluster.origin has no effect without cluster.mode remote");
+    }
+    if let Some(remux) = &vhost.http_remux {
+        if !root.on("http_server.enabled") {
+            warn("http_remux.enabled", "http_remux has no effect while http_server is off");
+        }
+        if !remux.mount.ends_with(".flv") {
+            warn(
+                "http_remux.mount",
+                "http_remux.mount has no effect: only streams that end in .flv are served",
+            );
         }
     }
 }

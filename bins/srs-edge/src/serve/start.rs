@@ -139,24 +139,6 @@ fn introduce(app: &App, rtmp: &[std::net::SocketAddr], http: &[http::Listener]) 
     if !in_background(&config) {
         say("stays in the foreground (daemon on; is for the background, and has no effect in a container)");
     }
-    for vhost in config.vhosts.iter().filter(|vhost| vhost.enabled) {
-        let hooks = vhost.http_hooks.iter().flat_map(|hooks| {
-            [
-                &hooks.on_connect,
-                &hooks.on_publish,
-                &hooks.on_play,
-                &hooks.on_close,
-                &hooks.on_unpublish,
-                &hooks.on_stop,
-            ]
-        });
-        for url in hooks.flatten().filter(|url| !url.starts_with("http://")) {
-            log.warn(
-                log.cid(),
-                &format!("vhost {}: hook {url} cannot be asked, only http:// can: it refuses", vhost.name),
-            );
-        }
-    }
     if let (Target::File(path), false) = (log_target(&config), daemon::is_detached()) {
         // A closed terminal must not stop the streams.
         let _ = writeln!(io::stderr(), "{}, log {}", lines.join(", "), path.display());
