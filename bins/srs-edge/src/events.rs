@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,7 @@ pub(crate) struct Teller {
 
 #[derive(Default)]
 struct State {
-    /// Open connections whose client is known.
+    /// Open connections of clients.
     known: BTreeMap<ConnId, Known>,
     /// Streams whose begin was told, and whose end was not.
     streams: BTreeSet<StreamKey>,
@@ -47,12 +47,20 @@ struct State {
 }
 
 /// What is known of an open connection.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Known {
     /// Its name in the log.
     cid: Arc<str>,
+    /// Where it comes from.
+    ip: IpAddr,
     /// Requests so far.
     requests: u32,
+}
+
+impl Known {
+    fn of(client: &ClientInfo) -> Self {
+        Self { cid: Arc::clone(&client.client_id), ip: client.peer.ip().to_canonical(), requests: 0 }
+    }
 }
 
 /// How many warnings of one kind there were in this second.
@@ -105,8 +113,12 @@ impl Teller {
     fn tell(&self, event: &Event) {
         let log = &self.log;
         match event {
-            Event::Opened { conn, peer } if log.enabled(LogLevel::Debug) => {
-                log.debug(&conn.to_string(), &format!("RTMP client ip={}:{}", peer.ip(), peer.port()));
+            Event::Opened { conn, peer, client_id } => {
+                let (cid, ip) = (Arc::clone(client_id), peer.ip().to_canonical());
+                self.state().known.insert(*conn, Known { cid, ip, requests: 0 });
+                if log.enabled(LogLevel::Debug) {
+                    log.debug(client_id, &format!("RTMP client ip={ip}, port={}, conn={conn}", peer.port()));
+                }
             }
             Event::Identified { client } => self.identified(client),
             Event::Refused { conn, client, refusal } => self.refused(*conn, client.as_deref(), refusal),
@@ -120,10 +132,12 @@ impl Teller {
             Event::PlayEnded { client } => self.hook(Action::Stop, client),
             Event::Closed { conn, client, reason, sent_bytes, received_bytes } => {
                 let (sent_bytes, received_bytes) = (*sent_bytes, *received_bytes);
+                let Known { cid, ip, .. } = self.known(*conn, client.as_deref());
+                // Of who said nothing that was understood, no other line has the address.
+                let ip = if client.is_none() { format!("ip={ip}, ") } else { String::new() };
                 let text = format!(
-                    "client finished: {reason}, send_bytes={sent_bytes}, recv_bytes={received_bytes}"
+                    "client finished: {reason}, {ip}send_bytes={sent_bytes}, recv_bytes={received_bytes}"
                 );
-                let cid = self.cid(*conn, client.as_deref());
                 match reason {
                     CloseReason::Protocol(_) | CloseReason::TooSlow => {
                         if self.is_within_budget(|state| &mut state.broken, "more connections broke") {
@@ -149,8 +163,12 @@ impl Teller {
             Event::UpstreamBegan { kind, key, conn } => {
                 log.info(&conn.to_string(), &format!("edge-{kind} began, url={key}"));
             }
-            Event::UpstreamEnded { kind, key, target, reason } => {
-                self.upstream_trouble(&format!("edge-{kind} of {target} ended, url={key}: {reason}"));
+            Event::UpstreamEnded { kind, key, target, reason, is_failure } => {
+                let text = format!("edge-{kind} of {target} ended, url={key}: {reason}");
+                match is_failure {
+                    true => self.upstream_trouble(&text),
+                    false => log.info(log.cid(), &text),
+                }
             }
             Event::UpstreamFailed { kind, key, target, reason } => {
                 self.upstream_trouble(&format!("edge-{kind} of {target} failed, url={key}: {reason}"));
@@ -176,10 +194,7 @@ impl Teller {
     fn identified(&self, client: &ClientInfo) {
         let requests = {
             let mut state = self.state();
-            let known = state
-                .known
-                .entry(client.conn)
-                .or_insert_with(|| Known { cid: Arc::clone(&client.client_id), requests: 0 });
+            let known = state.known.entry(client.conn).or_insert_with(|| Known::of(client));
             known.requests = known.requests.saturating_add(1);
             known.requests
         };
@@ -232,7 +247,8 @@ impl Teller {
     fn refused(&self, conn: ConnId, client: Option<&ClientInfo>, refusal: &Refusal) {
         if self.is_within_budget(|state| &mut state.refused, "more clients were refused") {
             let code = refusal.number().map(|number| format!(" (code {number})")).unwrap_or_default();
-            self.log.warn(&self.cid(conn, client), &format!("client refused: {refusal}{code}"));
+            let Known { cid, ip, .. } = self.known(conn, client);
+            self.log.warn(&cid, &format!("client refused: {refusal}{code}, ip={ip}"));
         }
     }
 
@@ -252,7 +268,7 @@ impl Teller {
     fn slow_viewer(&self, conn: ConnId, dropped: u64) {
         if self.is_within_budget(|state| &mut state.slow, "more viewers were too slow") {
             let text = format!("viewer is too slow and goes on at a later key frame, dropped={dropped}");
-            self.log.warn(&self.cid(conn, None), &text);
+            self.log.warn(&self.known(conn, None).cid, &text);
         }
     }
 
@@ -266,13 +282,13 @@ impl Teller {
         left_out.is_ok()
     }
 
-    fn cid(&self, conn: ConnId, client: Option<&ClientInfo>) -> Arc<str> {
-        match client {
-            Some(client) => Arc::clone(&client.client_id),
-            None => match self.state().known.get(&conn) {
-                Some(known) => Arc::clone(&known.cid),
-                None => conn.to_string().into(),
-            },
+    fn known(&self, conn: ConnId, client: Option<&ClientInfo>) -> Known {
+        match (client, self.state().known.get(&conn)) {
+            (Some(client), _) => Known::of(client),
+            (None, Some(known)) => known.clone(),
+            (None, None) => {
+                Known { cid: conn.to_string().into(), ip: Ipv4Addr::UNSPECIFIED.into(), requests: 0 }
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use edge_cluster::config::table::Reload;
 use edge_cluster::config::{Difference, difference, manual, similar_directive};
 
 use crate::source::{Source, report};
@@ -46,7 +47,7 @@ pub(crate) fn diff(old: &Source, new: &Source, out: &mut impl Write) -> io::Resu
     if found.is_empty() {
         writeln!(out, "no difference")?;
     }
-    for line in describe(&found) {
+    for (line, _) in describe(&found) {
         writeln!(out, "{line}")?;
     }
     match found.check() {
@@ -55,12 +56,13 @@ pub(crate) fn diff(old: &Source, new: &Source, out: &mut impl Write) -> io::Resu
     }
 }
 
-/// A difference, line by line.
-pub(crate) fn describe(found: &Difference) -> impl Iterator<Item = String> {
+/// A difference, line by line, and when each counts.
+pub(crate) fn describe(found: &Difference) -> impl Iterator<Item = (String, Reload)> {
     let added = found.vhosts_added.iter().map(|vhost| format!("vhost {vhost}: added"));
     let removed = found
         .vhosts_removed
         .iter()
         .map(|vhost| format!("vhost {vhost}: removed, its clients stay until they leave"));
-    added.chain(removed).chain(found.changes.iter().map(ToString::to_string))
+    let changes = found.changes.iter().map(|change| (change.to_string(), change.reload));
+    added.chain(removed).map(|line| (line, Reload::Live)).chain(changes)
 }

@@ -6,7 +6,7 @@ mod common;
 use std::path::Path;
 
 use common::rtmp::{Client, Picture, accept_connect};
-use common::{Folder, Server, free_port, get, wait_until};
+use common::{Folder, Server, free_port, get, open, wait_until};
 use nix::sys::signal::Signal;
 use rtmp_core::amf::amf0::Value;
 
@@ -101,7 +101,7 @@ fn row_18_security_and_refer() {
     wait_until("the log says why", || {
         folder
             .read("a.log")
-            .contains("client refused: not allowed from this address (code 1054)")
+            .contains("client refused: not allowed from this address (code 1054), ip=127.0.0.1\n")
             .then_some(())
     });
     drop(server);
@@ -139,6 +139,62 @@ fn row_22_a_reload_changes_rules_listeners_and_the_log_while_streams_run() {
     player.wait_for_picture();
     Client::play(new, &url(new), "show").wait_for_picture();
     assert_eq!(Client::publish(new, &url(new), "other").wait_for_refusal(), "NetStream.Publish.Denied");
+}
+
+#[test]
+fn row_22_what_needs_a_restart_is_a_warning() {
+    let (rtmp, http, other) = (free_port(), free_port(), free_port());
+    let api = |port| config(rtmp, &format!("http_api {{ enabled on; listen 127.0.0.1:{port}; }}"), "");
+    let folder = Folder::new("restart").file("a.conf", &api(http));
+    let server = Server::start(&folder);
+    folder.write("a.conf", &api(other));
+    server.signal(Signal::SIGHUP);
+    let log = wait_until("the reload is done", || {
+        Some(folder.read("a.log")).filter(|log| log.contains("configuration reloaded"))
+    });
+    let line = log.lines().find(|line| line.contains("http_api.listen")).unwrap();
+    assert!(line.contains("[WARN]") && line.ends_with("needs a restart"), "{line}");
+}
+
+#[test]
+fn who_is_not_understood_is_logged_with_name_and_address() {
+    let rtmp = free_port();
+    let text = config(rtmp, "", "").replace("__defaultVhost__", "a.example.com");
+    let folder = Folder::new("strangers").file("a.conf", &text);
+    let _server = Server::start(&folder);
+    let unknown = Client::play(rtmp, "rtmp://b.example.com/live", "show");
+    assert_eq!(unknown.wait_for_refusal(), "NetConnection.Connect.Rejected");
+    let mut stranger = open(rtmp);
+    std::io::Write::write_all(&mut stranger, &[b'!'; 1537]).unwrap();
+    assert_eq!(std::io::Read::read(&mut stranger, &mut [0; 1]).unwrap_or_default(), 0, "closed");
+    for (begin, end) in [
+        ("client refused: vhost b.example.com", "(code 2014), ip=127.0.0.1"),
+        ("client finished: ", ", ip=127.0.0.1, send_bytes="),
+    ] {
+        let line = wait_until(begin, || {
+            let log = folder.read("a.log");
+            log.lines().find(|line| line.contains(begin) && line.contains(end)).map(str::to_owned)
+        });
+        let cid = line.split(['[', ']']).nth(7).unwrap();
+        assert_eq!(cid.len(), 8, "{line}");
+    }
+}
+
+#[test]
+fn a_publisher_that_leaves_is_no_warning() {
+    let (origin, edge) = (free_port(), free_port());
+    let folder = Folder::new("leaves").file("a.conf", &config(origin, "", ""));
+    let _origin = Server::start(&folder);
+    let remote = format!("cluster {{ mode remote; origin 127.0.0.1:{origin}; }}");
+    let front = Folder::new("leaves-edge").file("a.conf", &config(edge, "", &remote));
+    let _edge = Server::start(&front);
+    let publisher = Client::publish(edge, &url(edge), "show");
+    publisher.wait_until_published();
+    drop(publisher);
+    let log = wait_until("the push ends", || {
+        Some(front.read("a.log")).filter(|log| log.contains(": the publisher has left"))
+    });
+    assert!(!log.contains("[WARN]"), "{log}");
 }
 
 #[test]

@@ -87,6 +87,8 @@ pub enum Event {
         conn: ConnId,
         /// Where from.
         peer: SocketAddr,
+        /// Its name in logs: [`ClientInfo::client_id`], once it says what it wants.
+        client_id: Arc<str>,
     },
     /// A client said what it wants. Nothing is decided yet.
     Identified {
@@ -165,6 +167,8 @@ pub enum Event {
         target: HostPort,
         /// Why, for people.
         reason: String,
+        /// Whether something failed; otherwise nobody publishes or needs it any more, or the server sent us on.
+        is_failure: bool,
     },
     /// An attempt to reach an upstream server came to nothing; another one follows.
     UpstreamFailed {

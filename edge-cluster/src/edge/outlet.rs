@@ -21,8 +21,8 @@ use super::upstream::Owner;
 use crate::conn::ConnId;
 use crate::hub::{Join, JoinKind, Lane, PrivateSink};
 use crate::upstream::{
-    Forward, ForwardSettings, OriginSettings, Push, PushEvent, PushSettings, UpstreamInput, UpstreamOutput,
-    UpstreamStream,
+    Forward, ForwardSettings, OriginSettings, Push, PushEnd, PushEvent, PushSettings, UpstreamInput,
+    UpstreamOutput, UpstreamStream,
 };
 
 /// Number of the push among the outlets of a stream; forwards follow.
@@ -283,7 +283,8 @@ impl Edge {
                     finish_segment(&mut stream.hub, conn, &mut outlet.rest);
                     stream.hub.leave(conn);
                 }
-                self.event(Event::UpstreamEnded { kind, key, target, reason: why.to_string() });
+                let (reason, is_failure) = (why.to_string(), matches!(why, PushEnd::Lost(_)));
+                self.event(Event::UpstreamEnded { kind, key, target, reason, is_failure });
             }
             PushEvent::AttemptFailed { target, error } => {
                 self.event(Event::UpstreamFailed { kind, key, target, reason: error.to_string() });

@@ -35,11 +35,12 @@ impl Edge {
 
     /// Makes the session of a new connection.
     pub(super) fn open_session(&mut self, now: Instant, conn: ConnId, peer: SocketAddr, wire: Wire) {
+        let client_id = client_id(self.seed, conn.get());
         let session = Session {
             wire,
             peer,
             opened: now,
-            client_id: client_id(self.seed, conn.get()),
+            client_id: Arc::clone(&client_id),
             connect: ConnectFacts::default(),
             client: None,
             stage: Stage::Idle,
@@ -49,7 +50,7 @@ impl Edge {
         };
         self.totals.accepted += 1;
         self.conns.insert(conn, Conn::Session(Box::new(session)));
-        self.event(Event::Opened { conn, peer });
+        self.event(Event::Opened { conn, peer, client_id });
     }
 
     pub(super) fn on_adopt(&mut self, now: Instant, conn: ConnId, state: MovedConnection) {
@@ -79,7 +80,12 @@ impl Edge {
             };
             let result = rtmp.handle_input(now, bytes);
             session.meter.received += (before - bytes.len()) as u64;
-            self.take_events(now, conn);
+            // What came before an error still counts; the error is why it ends.
+            let end = match &result {
+                Err(error) => CloseReason::Protocol(error.clone()),
+                Ok(_) => CloseReason::Peer,
+            };
+            self.take_events_and_end(now, conn, &end);
             match result {
                 Ok(Progress::NeedBytes) => break,
                 Ok(Progress::Paused) => {
@@ -97,8 +103,8 @@ impl Edge {
                     }
                     asked_before = true;
                 }
-                Err(error) => {
-                    self.close(now, conn, CloseReason::Protocol(error));
+                Err(_) => {
+                    self.close(now, conn, end);
                     break;
                 }
             }
@@ -112,9 +118,18 @@ impl Edge {
 
     /// Takes what the connection has to tell.
     pub(super) fn take_events(&mut self, now: Instant, conn: ConnId) {
+        self.take_events_and_end(now, conn, &CloseReason::Peer);
+    }
+
+    /// The same; `end` is why the connection is over, if that is among it.
+    fn take_events_and_end(&mut self, now: Instant, conn: ConnId, end: &CloseReason) {
         while let Some(event) = self.session(conn).and_then(Session::rtmp).and_then(|rtmp| rtmp.poll_event())
         {
-            self.on_server_event(now, conn, event);
+            match event {
+                // A refusal has closed the session already.
+                ServerEvent::Closed => self.close(now, conn, end.clone()),
+                event => self.on_server_event(now, conn, event),
+            }
         }
     }
 
@@ -143,8 +158,6 @@ impl Edge {
             ServerEvent::Pause(state) => self.on_pause(conn, state == PauseState::Paused),
             ServerEvent::Receive { kind, wanted } => self.on_receive(conn, kind, wanted),
             ServerEvent::Ended(_) => self.leave_stream(now, conn),
-            // The peer said `close`; an error or a refusal has closed the session already.
-            ServerEvent::Closed => self.close(now, conn, CloseReason::Peer),
             _ => {}
         }
     }

@@ -19,7 +19,7 @@ use super::{Conn, Edge, TimerKey};
 use crate::conn::ConnId;
 use crate::hub::Update;
 use crate::upstream::{
-    OriginSettings, Pull, PullEvent, PullSettings, UpstreamInput, UpstreamOutput, UpstreamStream,
+    OriginSettings, Pull, PullEvent, PullSettings, SourceEnd, UpstreamInput, UpstreamOutput, UpstreamStream,
 };
 
 impl Edge {
@@ -163,7 +163,8 @@ impl Edge {
             PullEvent::SourceEnded { target, why } => {
                 home.ingest.end(now);
                 home.live_since = None;
-                self.event(Event::UpstreamEnded { kind, key, target, reason: why.to_string() });
+                let (reason, is_failure) = (why.to_string(), matches!(why, SourceEnd::Lost(_)));
+                self.event(Event::UpstreamEnded { kind, key, target, reason, is_failure });
             }
             PullEvent::AttemptFailed { target, error } => {
                 let gone = self.vhosts.named(&key.vhost).is_none();
@@ -171,8 +172,8 @@ impl Edge {
                 self.event(Event::UpstreamFailed { kind, key: key.clone(), target: target.clone(), reason });
                 if gone {
                     // Nothing says any more where its origins are (spec 1.8).
-                    let reason = "the vhost was removed".to_owned();
-                    self.event(Event::UpstreamEnded { kind, key, target, reason });
+                    let (reason, is_failure) = ("the vhost was removed".to_owned(), false);
+                    self.event(Event::UpstreamEnded { kind, key, target, reason, is_failure });
                     self.stop_pull(now, id);
                 }
             }

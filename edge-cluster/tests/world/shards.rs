@@ -1,10 +1,12 @@
 //! What one shard makes of what another one says.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::BytesMut;
 use edge_cluster::config::EdgeConfig;
-use edge_cluster::edge::{Edge, EdgeOptions, Event, FlvRequest, Input, Output, PeerMessage};
+use edge_cluster::edge::{CloseReason, Edge, EdgeOptions, Event, FlvRequest, Input, Output, PeerMessage};
 use edge_cluster::hub::Update;
 use edge_cluster::{ConnId, ShardId, StreamKey};
 
@@ -50,4 +52,30 @@ fn what_comes_late_for_an_earlier_subscription_is_not_for_the_next_one() {
     };
     assert!(!begins(earlier));
     assert!(begins(next));
+}
+
+#[test]
+fn a_connection_that_breaks_the_protocol_ends_for_that_reason() {
+    #[expect(clippy::disallowed_methods, reason = "any instant serves as the start of virtual time")]
+    let now = Instant::now();
+    let config = Arc::new(EdgeConfig::builder().build().expect("a configuration"));
+    let mut edge = Edge::new(config, EdgeOptions::default(), ShardId(0), 1, 1, now);
+    let (conn, peer) = (ConnId::inbound(7), SocketAddr::from(([192, 0, 2, 1], 5000)));
+    edge.handle_input(now, Input::Accepted { conn, peer });
+    edge.handle_input(
+        now,
+        Input::Received { conn, bytes: &mut BytesMut::from(&b"GET / HTTP/1.1\r\n\r\n"[..]) },
+    );
+    edge.handle_input(now, Input::Closed { conn });
+    let events: Vec<Event> = std::iter::from_fn(|| edge.poll_output())
+        .filter_map(|output| match output {
+            Output::Event(event) => Some(event),
+            _ => None,
+        })
+        .collect();
+    let [Event::Opened { client_id, .. }, Event::Closed { reason, .. }] = &events[..] else {
+        panic!("{events:?}");
+    };
+    assert_eq!(client_id.len(), 8);
+    assert!(matches!(reason, CloseReason::Protocol(_)), "{reason}");
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use edge_cluster::config::table::Reload;
 use edge_cluster::config::{EdgeConfig, difference};
 
 use super::start::log_target;
@@ -45,8 +46,12 @@ async fn apply(app: &App, new: Arc<EdgeConfig>) -> Result<(), String> {
     found.check().map_err(|error| error.to_string())?;
     // The only step that can fail comes first: new addresses are bound.
     app.edge.reload(Arc::clone(&new)).await.map_err(|error| error.to_string())?;
-    for line in describe(&found) {
-        app.log.info(app.log.cid(), &format!("reload: {line}"));
+    for (line, when) in describe(&found) {
+        let line = format!("reload: {line}");
+        match when {
+            Reload::Restart => app.log.warn(app.log.cid(), &line),
+            _ => app.log.info(app.log.cid(), &line),
+        }
     }
     if old.log != new.log {
         app.log.set_level(new.log.level);
