@@ -15,6 +15,7 @@ const BURST: usize = 32;
 #[derive(Debug, Default)]
 pub(super) struct Burst {
     conns: Vec<ConnId>,
+    links: Vec<(ConnId, Rc<Link>)>,
     writes: Vec<Write>,
 }
 
@@ -42,8 +43,9 @@ impl Burst {
             self.conns.clear();
             return shard.flush(conn);
         }
-        for conn in self.conns.drain(..) {
-            let Some(link) = shard.link(conn) else { continue };
+        // A loop of its own: the memory behind the links comes for many of them at a time.
+        self.links.extend(self.conns.drain(..).filter_map(|conn| Some((conn, shard.link(conn)?))));
+        for (conn, link) in self.links.drain(..) {
             let segment = link.idle_socket().and_then(|_| shard.machine.borrow_mut().take_whole(conn));
             match segment {
                 Some(segment) => self.writes.push(Write { conn, link, segment, sent: 0 }),

@@ -32,10 +32,10 @@ const TURN_BYTES: usize = 32 << 10;
 /// Slices per write.
 const SLICES: usize = rtmp_core::segment::SLICES_MAX;
 
-/// A connection as the flush loop sees it.
+/// A connection as the flush loop sees it. In this order: what every write looks at is on one line of the cache.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Link {
-    pub(super) wire: Wire,
     /// The wire took no more; the task waits until it does.
     blocked: Cell<bool>,
     /// The wire is broken.
@@ -44,12 +44,13 @@ pub(super) struct Link {
     queued: Cell<bool>,
     /// It has waited for a turn and got everything that there was: it is no newcomer any more.
     follows: Cell<bool>,
+    /// The unread bytes are not to be followed by more.
+    holds: Cell<bool>,
+    pub(super) wire: Wire,
     /// What the machine wants next.
     wish: RefCell<Wish>,
     /// Bytes the machine has not taken yet.
     unread: RefCell<BytesMut>,
-    /// The unread bytes are not to be followed by more.
-    holds: Cell<bool>,
     wake: Notify,
     ticket: RefCell<Option<Ticket>>,
 }

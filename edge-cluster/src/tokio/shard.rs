@@ -100,19 +100,22 @@ async fn run(setup: ShardSetup, mut inbox: mpsc::UnboundedReceiver<Order>) {
     });
     loop {
         let deadline = shard.machine.borrow().poll_timeout();
-        tokio::select! {
+        let may_go_on = tokio::select! {
             biased;
             () = sleep_until(deadline) => {
                 shard.input(Input::Timeout);
                 shard.pump();
+                false
             }
             order = inbox.recv() => {
                 let mut next = order;
-                for left in (0..ORDERS_MAX).rev() {
+                let mut left = ORDERS_MAX;
+                loop {
                     match next {
                         None | Some(Order::Stop) => return,
                         Some(order) => shard.obey(order),
                     }
+                    left -= 1;
                     if left == 0 {
                         break;
                     }
@@ -123,11 +126,18 @@ async fn run(setup: ShardSetup, mut inbox: mpsc::UnboundedReceiver<Order>) {
                 }
                 // Fan-out first: messages of other shards were only taken in.
                 shard.pump();
+                left == 0
             }
-            () = shard.clock.notified() => {}
-            () = sleep_until(shard.turns.borrow().due()) => shard.next_turn(),
+            () = shard.clock.notified() => false,
+            () = sleep_until(shard.turns.borrow().due()) => {
+                shard.next_turn();
+                true
+            }
+        };
+        if may_go_on {
+            // The sockets have their turn, too.
+            tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await;
     }
 }
 
