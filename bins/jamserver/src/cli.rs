@@ -5,7 +5,9 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use crate::demo::{Band, Part};
-use crate::options::{Args, OptionError, Table, Values, parse_args, parse_env, parse_file, render_help};
+use crate::options::{
+    Args, OptionError, Table, Values, nearest, parse_args, parse_env, parse_file, render_help,
+};
 use crate::plan::Question;
 use crate::serve::{self, Job};
 use crate::settings::Settings;
@@ -14,6 +16,9 @@ use crate::table::{DEMO, PLAN, SERVER};
 /// What is wrong with options ends the program with this code.
 const USAGE: u8 = 2;
 
+/// What the first argument may be beside an option.
+const COMMANDS: [&str; 3] = ["plan", "demo", "help"];
+
 /// Runs the command that the arguments name. Exit codes: 0 done, 1 failed, 2 wrong options.
 pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
     let args: Result<Vec<String>, OsString> = args.into_iter().map(OsString::into_string).collect();
@@ -21,15 +26,25 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
         Ok(args) => args,
         Err(odd) => return refuse(&OptionError::new(odd.to_string_lossy(), "is not valid UTF-8")),
     };
-    let command = match args.first().map(String::as_str) {
-        Some("plan" | "demo" | "help") => args.remove(0),
-        _ => String::new(),
+    let command = match args.first().map(|word| command(word)) {
+        Some(Ok(true)) => args.remove(0),
+        Some(Err(error)) => return refuse(&error),
+        Some(Ok(false)) | None => String::new(),
     };
     match command.as_str() {
         "plan" => plan(args),
         "help" => print(&help(SERVER, "")),
         _ => serve(args, command == "demo"),
     }
+}
+
+/// Whether the first argument is a command instead of an option.
+fn command(word: &str) -> Result<bool, OptionError> {
+    if COMMANDS.contains(&word) || word.starts_with('-') {
+        return Ok(COMMANDS.contains(&word));
+    }
+    Err(OptionError::new(word, "is neither a command nor an option; options start with a dash, see --help")
+        .meant(nearest(word, COMMANDS)))
 }
 
 fn plan(args: Vec<String>) -> ExitCode {
@@ -172,4 +187,23 @@ fn help(table: Table, command: &str) -> String {
     let other = "\nOther:\n  -h, --help                        Prints this help.\n  \
                  -v, --version                     Prints the version.\n";
     format!("{}{front}{}{other}{back}", version(), render_help(table))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_no_command_is_answered_with_the_nearest_one() {
+        for (word, expected) in
+            [("plan", Some(true)), ("--port", Some(false)), ("-p", Some(false)), ("plam", None)]
+        {
+            assert_eq!(command(word).ok(), expected, "{word}");
+        }
+        let error = command("plam").expect_err("no command");
+        assert_eq!(
+            error.to_string(),
+            "plam: is neither a command nor an option; options start with a dash, see --help (did you mean plan?)"
+        );
+    }
 }

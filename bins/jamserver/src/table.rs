@@ -50,14 +50,14 @@ const OPTIONS: &[OptionDef] = &[
         aliases: &["serverbindip"],
         kind: Kind::Ip4,
         group: NETWORK,
-        help: "Listens on this IPv4 address only.",
+        help: "Listens on this IPv4 address only; IPv6 stays on all addresses without --serverbindip6 or --noipv6.",
         ..BLANK
     },
     OptionDef {
         key: "serverbindip6",
         kind: Kind::Ip6,
         group: NETWORK,
-        help: "Listens on this IPv6 address only.",
+        help: "Listens on this IPv6 address only; IPv4 stays on all addresses without --serverbindip4.",
         ..BLANK
     },
     OptionDef {
