@@ -1,13 +1,15 @@
 //! The running server: starts it, tells what happens, stops it in good order.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use jam_mixer::recorder::RecorderEvent;
 use jam_mixer::recorder::thread::{RecorderOrder, RecorderSetup};
-use jam_mixer::server::{Command, Event};
+use jam_mixer::server::{Command, Event, ListingConfig};
 use jam_mixer::tokio::{JamServer, Notice, RecorderHandle};
+use jam_proto::directory::ListFilter;
 use jam_proto::message::RecorderState;
 use jam_proto::server::Event as JamEvent;
 
@@ -211,6 +213,8 @@ async fn reload(office: &Office, old: &mut Settings, new: Settings) {
         ("--delaypan", old.config.engine.delay_panning != new.config.engine.delay_panning),
         ("--directoryaddress", becomes_directory),
         ("--directoryfile", old.directory_file != new.directory_file),
+        ("--listfilter", !becomes_directory && filter(old) != filter(&new)),
+        ("--serverpublicip", !becomes_directory && public_address(old) != public_address(&new)),
         ("--jsonrpcport, --jsonrpcbindip or --jsonrpcsecretfile", old.rpc != new.rpc),
         ("--log", old.log_file != new.log_file),
     ];
@@ -236,6 +240,23 @@ async fn reload(office: &Office, old: &mut Settings, new: Settings) {
         give(office.recorder(), RecorderOrder::SetEnabled(old.is_recording));
     }
     say("jamserver: settings reloaded");
+}
+
+/// Who may register here.
+fn filter(settings: &Settings) -> Option<&ListFilter> {
+    match &settings.config.listing {
+        ListingConfig::Directory { filter, .. } => Some(filter),
+        _ => None,
+    }
+}
+
+/// What `--serverpublicip` says.
+fn public_address(settings: &Settings) -> Option<Ipv4Addr> {
+    match settings.config.listing {
+        ListingConfig::Directory { public_address, .. } => public_address,
+        ListingConfig::Register { internal_address, .. } => internal_address,
+        ListingConfig::Private => None,
+    }
 }
 
 /// Gives a directory the list that its file holds; a file that does not exist yet is an empty list.

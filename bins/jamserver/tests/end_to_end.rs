@@ -155,6 +155,21 @@ fn the_service_manager_is_told_and_hangup_reloads() {
 }
 
 #[test]
+fn a_reload_names_what_a_directory_does_not_take_over() {
+    let config = temporary("directory.toml");
+    let list = "directoryaddress = \"localhost\"\n";
+    std::fs::write(&config, format!("{list}listfilter = \"192.0.2.1\"\n")).unwrap();
+    let mut server = Server::start(&["--config", config.to_str().unwrap()]);
+    std::fs::write(&config, format!("{list}listfilter = \"192.0.2.2\"\nserverpublicip = \"192.0.2.9\"\n"))
+        .unwrap();
+    server.signal(Signal::SIGHUP);
+    server.wait_for_line("--listfilter changed; that takes a restart");
+    server.wait_for_line("--serverpublicip changed; that takes a restart");
+    server.wait_for_line("settings reloaded");
+    std::fs::remove_file(&config).unwrap();
+}
+
+#[test]
 fn a_server_registers_with_a_directory_that_remembers_it() {
     let list = temporary("directory");
     let directory = Server::start(&[
