@@ -20,8 +20,9 @@ use crate::source::SourceSettings;
 /// are counted and their order is not judged.
 ///
 /// Latency is the time from sending a frame to receiving it, of frames sent while a viewer watches. Startup is the
-/// time from the first SYN to the first key frame. Delay is the age of that key frame: how far behind the publisher a
-/// player stays that skips nothing. A stall is a picture that comes after a player with --buffer would have shown it.
+/// time from the first SYN to the first key frame; "since due" counts what this program needs to begin with all viewers,
+/// too. Delay is the age of that key frame: how far behind the publisher a player stays that skips nothing. A stall is
+/// a picture that comes after a player with --buffer would have shown it.
 ///
 /// Examples:
 ///
@@ -114,7 +115,7 @@ pub(crate) struct Args {
     #[arg(help_heading = "Viewers", long, default_value = "1s", value_parser = duration)]
     pub(crate) buffer: Duration,
 
-    /// Threads for the viewers; one per processor unless given.
+    /// Threads for the viewers; unless given, one for every two processors: the others are the server's.
     #[arg(help_heading = "Viewers", long, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) threads: Option<u16>,
 

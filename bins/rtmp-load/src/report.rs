@@ -28,6 +28,7 @@ pub(crate) fn report(args: &Args, m: &Measured) -> Value {
         "latency_ms": percentiles(&tally.latency),
         "video_latency_ms": percentiles(&tally.video_latency),
         "startup_ms": percentiles(&tally.startup),
+        "startup_since_due_ms": percentiles(&tally.since_due),
         "delay_ms": percentiles(&tally.delay),
         "stalls": { "count": tally.given.stalls, "seconds": round(tally.given.stalled.0 as f64 / 1e9, 3) },
         "faults": faults,

@@ -150,7 +150,8 @@ impl Viewing {
     pub(crate) fn start(args: &Args, places: &[Place]) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let begun = instant();
-        let processors = thread::available_parallelism().map_or(1, usize::from);
+        // The other half is the server's.
+        let processors = thread::available_parallelism().map_or(1, usize::from).div_ceil(2);
         let threads = args.threads.map_or(processors, usize::from);
         let mut seats: Vec<Vec<Seat>> = vec![Vec::new(); threads];
         for n in 0..args.viewers {

@@ -17,6 +17,8 @@ pub(crate) struct Tally {
     pub(crate) video_latency: Histogram,
     /// From the beginning of the TCP connection to the first key frame.
     pub(crate) startup: Histogram,
+    /// The same from the moment it was to join: what this program needs to begin with all of them counts, too.
+    pub(crate) since_due: Histogram,
     /// Age of that key frame: how far behind the publisher a player that skips nothing stays.
     pub(crate) delay: Histogram,
     /// Connections begun.
@@ -56,6 +58,7 @@ impl Tally {
         self.latency.merge(&other.latency);
         self.video_latency.merge(&other.video_latency);
         self.startup.merge(&other.startup);
+        self.since_due.merge(&other.since_due);
         self.delay.merge(&other.delay);
         self.begun += other.begun;
         self.started += other.started;

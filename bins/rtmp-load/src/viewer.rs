@@ -42,6 +42,7 @@ pub(crate) struct Viewer {
     judge: Judge,
     manner: Manner,
     begun: Nanos,
+    late: Duration,
     started: Option<Nanos>,
     /// Reads nothing until then.
     silent_until: Option<Instant>,
@@ -54,7 +55,14 @@ pub(crate) struct Viewer {
 }
 
 impl Viewer {
-    pub(crate) fn begin(common: &Common, seat: &Seat, seed: u64, now: Instant) -> std::io::Result<Self> {
+    /// A viewer that comes `late` after it was due.
+    pub(crate) fn begin(
+        common: &Common,
+        seat: &Seat,
+        seed: u64,
+        now: Instant,
+        late: Duration,
+    ) -> std::io::Result<Self> {
         let (place, manner) = (&seat.place, seat.manner);
         let target = Target::new(&place.tc_url, &place.app, &place.stream, Purpose::Play);
         let receive_buffer = (manner != Manner::Prompt).then_some(SMALL_BUFFER);
@@ -64,6 +72,7 @@ impl Viewer {
             judge: Judge::new(place.number, common.check_every, seed, common.buffer),
             manner,
             begun: Nanos::now(),
+            late,
             started: None,
             silent_until: None,
             woken: false,
@@ -115,7 +124,7 @@ impl Viewer {
             Manner::Slow(_) => std::mem::take(&mut self.allowance) as usize,
             Manner::Prompt | Manner::Stops(_) => usize::MAX,
         };
-        let Self { conn, judge, manner, begun, started, refusal, over, .. } = self;
+        let Self { conn, judge, manner, begun, late, started, refusal, over, .. } = self;
         let before = conn.bytes;
         let result = conn.read(scratch, now, budget, |event| match event {
             ClientEvent::Media(media) => {
@@ -125,6 +134,7 @@ impl Viewer {
                     *started = Some(wall);
                     tally.started += 1;
                     tally.startup.add(wall.since(*begun));
+                    tally.since_due.add(wall.since(*begun) + late.as_nanos() as i64);
                     if let Some(stamp) = seen.stamp {
                         tally.delay.add(wall.since(stamp.sent));
                     }

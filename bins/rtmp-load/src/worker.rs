@@ -176,7 +176,8 @@ impl Worker {
             if self.seats.get(self.joined).is_none_or(|seat| seat.due > now) {
                 break;
             }
-            self.join(self.joined, instant());
+            let late = now.saturating_duration_since(self.seats[self.joined].due);
+            self.join(self.joined, instant(), late);
             self.joined += 1;
         }
         self.joined > before
@@ -205,11 +206,11 @@ impl Worker {
         }
     }
 
-    fn join(&mut self, index: usize, now: Instant) {
+    fn join(&mut self, index: usize, now: Instant, late: Duration) {
         self.tally.begun += 1;
         let seed = self.draw();
         let seat = &self.seats[index];
-        let viewer = Viewer::begin(&self.common, seat, seed, now);
+        let viewer = Viewer::begin(&self.common, seat, seed, now, late);
         let registered = viewer.and_then(|mut viewer| {
             let interest = Interest::READABLE | Interest::WRITABLE;
             self.poll.registry().register(&mut viewer.conn.stream, Token(index), interest)?;
@@ -261,7 +262,7 @@ impl Worker {
             self.leave(index, None);
             self.tally.left += 1;
         }
-        self.join(index, now);
+        self.join(index, now, Duration::ZERO);
     }
 
     fn leave(&mut self, index: usize, end: Option<&End>) {
