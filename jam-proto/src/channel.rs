@@ -193,7 +193,7 @@ impl Channel {
     /// Bytes on the heap.
     pub(crate) fn memory_bytes(&self) -> usize {
         let chat: usize = self.chat.iter().map(Bytes::len).sum();
-        self.chat.capacity() * size_of::<Bytes>() + chat + self.reliable.memory_bytes()
+        size_of::<Self>() + self.chat.capacity() * size_of::<Bytes>() + chat + self.reliable.memory_bytes()
     }
 }
 

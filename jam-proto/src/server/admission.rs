@@ -298,7 +298,7 @@ impl Server {
         let wake = now.checked_add(limits.silence_max.min(limits.unidentified_max));
         let newcomer = Channel::new(id, addr, limits, counter, now);
         if let Some(slot) = self.channels.get_mut(id.index()) {
-            *slot = Some(newcomer);
+            *slot = Some(Box::new(newcomer));
         }
         self.by_addr.insert(addr, id);
         self.quarantine.remove(&addr);

@@ -17,7 +17,7 @@ impl Server {
     /// A frame of a connection, from its channel.
     pub(super) fn on_connected_frame(&mut self, now: Instant, id: ChannelId, frame: Frame<'_>) {
         let rate = self.limits().messages;
-        let Some(channel) = self.channels.get_mut(id.index()).and_then(Option::as_mut) else { return };
+        let Some(channel) = self.channels.get_mut(id.index()).and_then(Option::as_deref_mut) else { return };
         if frame.id != id::ACKN && !channel.messages.take(now, rate, 1) {
             // Not acknowledged either: the peer repeats it when it has calmed down.
             self.stats.messages_limited += 1;

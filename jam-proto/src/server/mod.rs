@@ -75,8 +75,8 @@ pub use api::{Admission, Command, Disposition, Event, LeaveReason, Output};
 #[derive(Debug)]
 pub struct Server {
     config: Arc<ServerConfig>,
-    /// One place per possible slot.
-    channels: Vec<Option<Channel>>,
+    /// One place per possible slot. Boxed: most rooms are small, and a channel takes half a kibibyte.
+    channels: Vec<Option<Box<Channel>>>,
     by_addr: HashMap<SocketAddr, ChannelId, SeededHash>,
     /// Whom the last user of a free slot had muted; they are told when the slot is taken again (spec 5.8).
     muted_by_last: Vec<ChannelSet>,
@@ -208,7 +208,7 @@ impl Server {
     /// Says whose the audio is; `Consumed` if it is nobody's because the channel was just given up.
     fn on_audio(&mut self, now: Instant, id: ChannelId, payload: &[u8]) -> Disposition {
         let wrong_size_max = self.config.limits().wrong_size_max;
-        let Some(channel) = self.channels.get_mut(id.index()).and_then(Option::as_mut) else {
+        let Some(channel) = self.channels.get_mut(id.index()).and_then(Option::as_deref_mut) else {
             return Disposition::Consumed;
         };
         if payload.is_empty() {
@@ -318,7 +318,7 @@ impl Server {
 
     /// All connected musicians, in ascending order of channels.
     pub fn views(&self) -> impl Iterator<Item = ChannelView<'_>> {
-        self.channels.iter().flatten().map(Channel::view)
+        self.channels.iter().flatten().map(|channel| channel.view())
     }
 
     /// The configuration in force.
@@ -368,8 +368,8 @@ impl Server {
                 Output::Event(_) | Output::Resolve(_) => 0,
             })
             .sum();
-        self.channels.capacity() * size_of::<Option<Channel>>()
-            + self.channels.iter().flatten().map(Channel::memory_bytes).sum::<usize>()
+        self.channels.capacity() * size_of::<Option<Box<Channel>>>()
+            + self.channels.iter().flatten().map(|channel| channel.memory_bytes()).sum::<usize>()
             + self.by_addr.capacity() * 8 / 7 * (size_of::<(SocketAddr, ChannelId)>() + 1)
             + self.muted_by_last.capacity() * size_of::<ChannelSet>()
             + self.probes.memory_bytes()
@@ -390,7 +390,7 @@ impl Server {
         let limits = config.limits();
         let chat = limits.chat_queue_max.next_power_of_two() * (size_of::<Bytes>() + 6_000);
         // Reliable holds one message and one split message that is arriving.
-        let channel = size_of::<Option<Channel>>() + chat + 3 * FRAME_BYTES_MAX;
+        let channel = size_of::<Option<Box<Channel>>>() + size_of::<Channel>() + chat + 3 * FRAME_BYTES_MAX;
         // Tables grow in powers of two; hash tables are a little larger than their entries.
         let table = |entries: usize, bytes: usize| entries.next_power_of_two() * 2 * (bytes + 128);
         // One call gives each channel a list, acknowledgements and an event at most.
@@ -411,11 +411,11 @@ impl Server {
     }
 
     fn channel(&self, id: ChannelId) -> Option<&Channel> {
-        self.channels.get(id.index())?.as_ref()
+        self.channels.get(id.index())?.as_deref()
     }
 
     fn channel_mut(&mut self, id: ChannelId) -> Option<&mut Channel> {
-        self.channels.get_mut(id.index())?.as_mut()
+        self.channels.get_mut(id.index())?.as_deref_mut()
     }
 
     fn admits(&self, now: Instant, ip: IpAddr) -> bool {

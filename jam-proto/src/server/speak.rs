@@ -68,7 +68,9 @@ impl Server {
             if channel.reliable.queue_messages() == 0 {
                 self.queue_next(id);
             }
-            let Some(channel) = self.channels.get_mut(id.index()).and_then(Option::as_mut) else { return };
+            let Some(channel) = self.channels.get_mut(id.index()).and_then(Option::as_deref_mut) else {
+                return;
+            };
             let Some(payload) = channel.reliable.poll_transmit(now, &mut self.writer) else {
                 let due = channel.reliable.poll_timeout();
                 if channel.reliable.is_exhausted() {
@@ -86,7 +88,7 @@ impl Server {
     fn queue_next(&mut self, id: ChannelId) {
         let list = self.list_body.clone();
         let attempts_max = self.limits().attempts_max;
-        let Some(channel) = self.channels.get_mut(id.index()).and_then(Option::as_mut) else { return };
+        let Some(channel) = self.channels.get_mut(id.index()).and_then(Option::as_deref_mut) else { return };
         let mut message = None;
         while channel.join != JoinStep::Done && message.is_none() {
             let step = channel.join;
@@ -105,7 +107,7 @@ impl Server {
             None => self.next_news_or_chat(id, list),
         };
         let Some((message, body)) = body else { return };
-        if let Some(channel) = self.channels.get_mut(id.index()).and_then(Option::as_mut) {
+        if let Some(channel) = self.channels.get_mut(id.index()).and_then(Option::as_deref_mut) {
             // The queue is empty and bodies are far below its limit, so nothing can be refused.
             let queued = channel.reliable.send_body(message, body);
             debug_assert!(queued.is_ok(), "one message fits an empty queue");
@@ -113,7 +115,7 @@ impl Server {
     }
 
     fn next_news_or_chat(&mut self, id: ChannelId, list: Bytes) -> Option<(u16, Bytes)> {
-        let channel = self.channels.get_mut(id.index()).and_then(Option::as_mut)?;
+        let channel = self.channels.get_mut(id.index()).and_then(Option::as_deref_mut)?;
         if !channel.chat_was_last
             && let Some(line) = channel.chat.pop_front()
         {
@@ -134,7 +136,7 @@ impl Server {
 
     fn next_news(&mut self, id: ChannelId) -> Option<Message> {
         let recorder = self.recorder;
-        let news = &mut self.channels.get_mut(id.index()).and_then(Option::as_mut)?.news;
+        let news = &mut self.channels.get_mut(id.index()).and_then(Option::as_deref_mut)?.news;
         if std::mem::take(&mut news.opus_supported) {
             return Some(Message::OpusSupported);
         }
@@ -145,7 +147,7 @@ impl Server {
             return Some(Message::JitterBufferSize(size));
         }
         loop {
-            let news = &mut self.channels.get_mut(id.index()).and_then(Option::as_mut)?.news;
+            let news = &mut self.channels.get_mut(id.index()).and_then(Option::as_deref_mut)?.news;
             let listener = news.muting.first()?;
             news.muting.set(listener, false);
             // Who left in the meantime has no fader any more.
