@@ -3,6 +3,7 @@
 use std::f64::consts::TAU;
 
 use jam_proto::rng::Rng;
+use libm::{cos, exp, exp2, sin};
 
 use super::Part;
 use super::score::{BEATS, Note, Sound, notes};
@@ -83,7 +84,7 @@ fn place(sound: Sound) -> [f64; 2] {
         Sound::Bass(_) | Sound::Kick | Sound::Snare => 0.5,
     };
     let angle = at * TAU / 4.0;
-    [angle.cos(), angle.sin()]
+    [cos(angle), sin(angle)]
 }
 
 /// One sample, `t` seconds into a note that is held for `held` seconds.
@@ -92,33 +93,33 @@ fn sample(sound: Sound, t: f64, held: f64, noise: f64, last_noise: f64) -> f64 {
     match sound {
         Sound::Bass(pitch) => {
             let phase = TAU * frequency(pitch) * t;
-            let tone = phase.sin() + 0.4 * (2.0 * phase).sin() + 0.15 * (3.0 * phase).sin();
-            0.28 * attack(t, 0.005) * (-1.5 * t).exp() * fade_out(0.08) * tone
+            let tone = sin(phase) + 0.4 * sin(2.0 * phase) + 0.15 * sin(3.0 * phase);
+            0.28 * attack(t, 0.005) * exp(-1.5 * t) * fade_out(0.08) * tone
         }
         Sound::Pad(pitch, _) => {
             // Two slightly detuned voices make it breathe.
             let voice = |detune: f64| {
                 let phase = TAU * frequency(pitch + detune) * t;
-                phase.sin() + 0.25 * (2.0 * phase).sin() + 0.1 * (3.0 * phase).sin()
+                sin(phase) + 0.25 * sin(2.0 * phase) + 0.1 * sin(3.0 * phase)
             };
             0.05 * attack(t, 0.25) * fade_out(0.5) * (voice(-0.05) + voice(0.05))
         }
         Sound::Bell(pitch) => {
             let phase = TAU * frequency(pitch) * t;
-            let strike = 0.3 * (-12.0 * t).exp() * (4.0 * phase).sin();
-            0.16 * attack(t, 0.002) * (-2.5 * t).exp() * fade_out(1.2) * (phase.sin() + strike)
+            let strike = 0.3 * exp(-12.0 * t) * sin(4.0 * phase);
+            0.16 * attack(t, 0.002) * exp(-2.5 * t) * fade_out(1.2) * (sin(phase) + strike)
         }
         Sound::Kick => {
             // The pitch falls from 150 to 50 Hz; the phase is its integral.
-            let phase = TAU * (50.0 * t + 100.0 / 30.0 * (1.0 - (-30.0 * t).exp()));
-            0.5 * attack(t, 0.001) * (-12.0 * t).exp() * phase.sin()
+            let phase = TAU * (50.0 * t + 100.0 / 30.0 * (1.0 - exp(-30.0 * t)));
+            0.5 * attack(t, 0.001) * exp(-12.0 * t) * sin(phase)
         }
         Sound::Snare => {
-            let body = 0.5 * (-25.0 * t).exp() * (TAU * 185.0 * t).sin();
-            0.22 * attack(t, 0.001) * (body + (-18.0 * t).exp() * noise)
+            let body = 0.5 * exp(-25.0 * t) * sin(TAU * 185.0 * t);
+            0.22 * attack(t, 0.001) * (body + exp(-18.0 * t) * noise)
         }
         // The difference of neighbours is what is high in the noise.
-        Sound::Hat => 0.1 * attack(t, 0.001) * (-60.0 * t).exp() * (noise - last_noise),
+        Sound::Hat => 0.1 * attack(t, 0.001) * exp(-60.0 * t) * (noise - last_noise),
     }
 }
 
@@ -127,7 +128,7 @@ fn attack(t: f64, seconds: f64) -> f64 {
 }
 
 fn frequency(pitch: f64) -> f64 {
-    440.0 * ((pitch - 69.0) / 12.0).exp2()
+    440.0 * exp2((pitch - 69.0) / 12.0)
 }
 
 #[cfg(test)]

@@ -75,6 +75,18 @@ macro_rules! symbol {
     };
 }
 
+/// A function of mathematics for the C side, by the name that `build/celt.rs` gives it there.
+macro_rules! mathematics {
+    ($($function:ident),*) => {$(
+        // SAFETY: the name has the package and its version in it, so nothing else is called so.
+        #[unsafe(export_name = concat!("jam_mixer_", env!("JAM_MIXER_SYMBOL_VERSION"), "_", stringify!($function)))]
+        extern "C" fn $function(x: f64) -> f64 {
+            libm::$function(x)
+        }
+    )*};
+}
+mathematics!(acos, cos, sin);
+
 macro_rules! library {
     ($build:literal) => {{
         unsafe extern "C" {
