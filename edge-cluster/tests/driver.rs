@@ -166,6 +166,27 @@ async fn what_one_publishes_others_see_on_every_shard_and_over_http() {
 }
 
 #[tokio::test]
+async fn a_picture_that_nothing_follows_is_sent_when_its_time_comes() {
+    // The merged write of 350 ms ends by the clock, which an input of another task has set. Without that the picture would
+    // wait until the machine has something else to do: for the next sample of the rates, up to 10 s.
+    let edge = Running::plain(1, "publish { normal_timeout 60000; }").await;
+    let mut publisher = Client::publish(edge.addr).await;
+    publisher.send(MediaKind::Video, 0, HEADER).await;
+    let mut viewer = Client::play(edge.addr).await;
+    viewer.until(|event| matches!(event, ClientEvent::Media(media) if media.payload == HEADER)).await;
+    for number in 1..=4_u8 {
+        let picture = [0x17, 1, 0, 0, 0, number];
+        let begun = Instant::now();
+        publisher.send(MediaKind::Video, u32::from(number) * 1000, &picture).await;
+        viewer
+            .until(|event| matches!(event, ClientEvent::Media(media) if media.payload == picture[..]))
+            .await;
+        assert!(begun.elapsed() < Duration::from_secs(2), "picture {number} took {:?}", begun.elapsed());
+    }
+    edge.stop().await;
+}
+
+#[tokio::test]
 async fn a_long_gop_reaches_the_viewers_of_all_shards_whole() {
     let edge = Running::plain(4, "min_latency on;").await;
     let mut publisher = Client::publish(edge.addr).await;

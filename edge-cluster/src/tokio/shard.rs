@@ -1,6 +1,6 @@
 //! The thread of a shard: its machine, its connections, its clock.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -54,8 +54,10 @@ pub(super) struct Shard {
     scratch: RefCell<BytesMut>,
     names: RefCell<Names>,
     own: RefCell<Arc<OwnAddresses>>,
-    /// The machine's next deadline may be another one now.
+    /// The machine's next deadline is earlier than the one in `armed`.
     clock: Notify,
+    /// The deadline that the shard's own loop waits for.
+    armed: Cell<Option<std::time::Instant>>,
 }
 
 enum Entry {
@@ -97,9 +99,11 @@ async fn run(setup: ShardSetup, mut inbox: mpsc::UnboundedReceiver<Order>) {
         names: RefCell::default(),
         own: RefCell::new(own),
         clock: Notify::new(),
+        armed: Cell::new(None),
     });
     loop {
         let deadline = shard.machine.borrow().poll_timeout();
+        shard.armed.set(deadline);
         let may_go_on = tokio::select! {
             biased;
             () = sleep_until(deadline) => {
@@ -249,7 +253,6 @@ impl Shard {
 
     /// Does what the machine wants, until it wants nothing more.
     pub(super) fn pump(self: &Rc<Self>) {
-        let before = self.machine.borrow().poll_timeout();
         let mut burst = self.burst.take();
         loop {
             let output = self.machine.borrow_mut().poll_output();
@@ -267,7 +270,10 @@ impl Shard {
             }
         }
         self.burst.replace(burst);
-        if self.machine.borrow().poll_timeout() != before {
+        // What was put in before this call may have moved it. A later one needs nothing: the loop wakes up, and waits again.
+        if let Some(next) = self.machine.borrow().poll_timeout()
+            && self.armed.get().is_none_or(|armed| next < armed)
+        {
             self.clock.notify_one();
         }
     }
