@@ -125,6 +125,11 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 5.0, value_parser = seconds, requires = "hostile")]
     pub(crate) attack_seconds: f64,
 
+    /// How often an attack is repeated during which a promise was broken: a machine that stands still for more than
+    /// 10 ms loses datagrams by itself. The last time counts.
+    #[arg(long, default_value_t = 0, requires = "hostile")]
+    pub(crate) attack_retries: u8,
+
     /// Datagrams per second of an attack, 200,000 at most.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=200_000), requires = "hostile")]
     pub(crate) attack_rate: u32,
