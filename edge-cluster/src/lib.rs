@@ -36,7 +36,7 @@
 //!
 //! `examples/keep.rs` records a stream through an edge inside the program, to a file or to standard output, and goes on
 //! when an origin fails. Programs that publish a file, pull from one server, record an encoder or look into a dump need no
-//! edge: see `publish`, `pull`, `record` and `dump` among the examples of `rtmp-core`.
+//! edge: see `publish`, `pull_to_stdout`, `record` and `dump` among the examples of `rtmp-core`.
 //!
 //! # Not implemented
 //!

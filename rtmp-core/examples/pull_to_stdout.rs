@@ -1,6 +1,6 @@
 //! Plays a stream and writes it to standard output as FLV.
 //!
-//! Try: `cargo run -p rtmp-core --example pull -- rtmp://127.0.0.1/live show > show.flv`
+//! Try: `cargo run -p rtmp-core --example pull_to_stdout -- rtmp://127.0.0.1/live show > show.flv`
 
 use std::error::Error;
 use std::io::{ErrorKind, Read, Write};
@@ -14,7 +14,7 @@ use rtmp_core::{ClientConnection, ClientEvent, ConnectionConfig, Progress, Purpo
 #[expect(clippy::disallowed_methods, reason = "the driver owns the clock")]
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
-    let (tc_url, stream) = args.next().zip(args.next()).ok_or("usage: pull TC_URL STREAM")?;
+    let (tc_url, stream) = args.next().zip(args.next()).ok_or("usage: pull_to_stdout TC_URL STREAM")?;
     let url = StreamUrl::parse(&tc_url, &stream)?;
     let target = Target::new(tc_url, url.app, stream, Purpose::Play);
     let mut client = ClientConnection::new(Arc::new(ConnectionConfig::default()), target, 1, Instant::now());
