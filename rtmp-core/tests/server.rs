@@ -227,6 +227,38 @@ fn the_style_of_most_encoders_is_recognised() {
 }
 
 #[test]
+fn each_publish_of_a_connection_has_the_style_of_its_own_commands() {
+    use PublishStyle::{Flash, Fmle, Haivision};
+    let mut peer = Peer::publishing(ConnectionConfig::default());
+    let rounds: [(&[&str], PublishStyle); 7] = [
+        (&["FCUnpublish", "deleteStream", "releaseStream", "FCPublish", "createStream"], Fmle),
+        (&["FCUnpublish", "createStream", "FCPublish"], Haivision),
+        (&["closeStream", "createStream", "releaseStream"], Haivision),
+        (&["deleteStream", "createStream"], Flash),
+        (&["closeStream"], Flash),
+        // Without an end in between, too.
+        (&["releaseStream", "FCPublish", "createStream"], Fmle),
+        (&["FCUnpublish", "FCPublish"], Fmle),
+    ];
+    for (commands, expected) in rounds {
+        for name in commands {
+            peer.call(Command::new(name, 0.0).with("show"), 1);
+        }
+        peer.call(Command::new("publish", 0.0).with("show"), 1);
+        let requested = loop {
+            match peer.event() {
+                ServerEvent::Ended(_) => {}
+                ServerEvent::PublishRequested { request, style, .. } => break (request, style),
+                event => panic!("{event:?}"),
+            }
+        };
+        peer.server.accept(peer.now, requested.0).expect("open request");
+        assert_eq!(requested.1, expected, "{commands:?}");
+        peer.answers();
+    }
+}
+
+#[test]
 fn a_rejected_publish_gets_its_status_before_the_end() {
     let mut peer = Peer::connected(ConnectionConfig::default());
     peer.call(Command::new("publish", 5.0).with("busy"), 1);

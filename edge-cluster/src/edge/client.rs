@@ -21,7 +21,7 @@ pub enum ClientKind {
     FlvPlay,
     /// `fmle-publish`: `releaseStream` was the first command.
     FmlePublish,
-    /// `haivision-publish`: `createStream` came before `FCPublish`.
+    /// `haivision-publish`: `createStream` came before `FCPublish` or `releaseStream`.
     HaivisionPublish,
     /// `flash-publish`: `createStream`, then `publish`.
     FlashPublish,

@@ -83,7 +83,7 @@ pub enum EndReason {
 pub enum PublishStyle {
     /// `releaseStream`, `FCPublish`, `createStream`, `publish`: most encoders.
     Fmle,
-    /// `createStream` before `FCPublish`: some hardware encoders.
+    /// `createStream` before `FCPublish` or `releaseStream`: some hardware encoders.
     Haivision,
     /// `createStream`, `publish`: players and relays.
     Flash,

@@ -113,8 +113,8 @@ struct Play {
 struct Session {
     next_request: u32,
     streams_created: u32,
-    /// The first command behind `connect` was `releaseStream`.
-    released: bool,
+    /// How the publish that may follow was introduced. Each publish of a connection has an introduction of its own.
+    style: Option<PublishStyle>,
     /// An `FCPublish` came, so `onFCPublish` and `onFCUnpublish` are expected.
     fc_publish: bool,
     follows_reconnects: bool,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::event::{EndReason, PublishStyle, RequestId, ServerEvent};
-use super::{Phase, STREAM_MSID, ServerConnection};
+use super::{Phase, STREAM_MSID, ServerConnection, Session};
 use crate::amf::amf0::Value;
 use crate::amf::{Object, Text};
 use crate::chunk::CSID_COMMAND;
@@ -43,11 +43,12 @@ impl ServerConnection {
         match call {
             Call::CreateStream => self.on_create_stream(&command)?,
             Call::ReleaseStream(_) => {
-                self.session.released |= self.session.streams_created == 0;
+                self.session.introduce();
                 self.reply(&command, Value::Undefined, 0)?;
             }
             Call::FcPublish(_) => {
                 self.session.fc_publish = true;
+                self.session.introduce();
                 self.reply(&command, Value::Undefined, 0)?;
             }
             Call::FcUnpublish(_) => self.on_fc_unpublish(now, &command, msid)?,
@@ -110,6 +111,7 @@ impl ServerConnection {
             return Err(LimitExceeded::new(LimitKind::CreateStreams, limit).into());
         }
         self.session.streams_created += 1;
+        self.session.style.get_or_insert(PublishStyle::Flash);
         Ok(self.reply(command, f64::from(STREAM_MSID), 0)?)
     }
 
@@ -121,6 +123,7 @@ impl ServerConnection {
         msid: u32,
     ) -> Result<(), ConnectionError> {
         self.end(now, EndReason::Replaced);
+        let style = self.session.style.take().unwrap_or(PublishStyle::Flash);
         let name = self.check_name(name);
         let (name, fault) = match name {
             Ok(name) => (name, None),
@@ -130,11 +133,6 @@ impl ServerConnection {
         if let Some(fault) = fault {
             return Ok(self.refuse(&request, &Status::error(status::code::PUBLISH_BAD_NAME, fault))?);
         }
-        let style = match (self.session.released, self.session.fc_publish) {
-            (true, _) => PublishStyle::Fmle,
-            (false, true) => PublishStyle::Haivision,
-            (false, false) => PublishStyle::Flash,
-        };
         let request = self.ask(request);
         self.events.push_back(ServerEvent::PublishRequested { request, name, kind, style });
         Ok(())
@@ -142,6 +140,7 @@ impl ServerConnection {
 
     fn on_play(&mut self, now: Instant, arguments: PlayArguments, msid: u32) -> Result<(), ConnectionError> {
         self.end(now, EndReason::Replaced);
+        self.session.style = None;
         if arguments.name.is_none() {
             // Flash players stop with `play(false)`.
             return Ok(());
@@ -208,7 +207,6 @@ impl ServerConnection {
     fn end(&mut self, now: Instant, reason: EndReason) {
         if self.msid().is_some() {
             self.session.fc_publish = false;
-            self.session.released = false;
             self.events.push_back(ServerEvent::Ended(reason));
             self.become_open(now, Waiting::Request);
         }
@@ -255,6 +253,16 @@ impl ServerConnection {
             Some(fault) => Err(fault),
             None => Ok(whole.into()),
         }
+    }
+}
+
+impl Session {
+    /// `releaseStream` or `FCPublish`: it matters whether `createStream` came before.
+    fn introduce(&mut self) {
+        self.style = Some(match self.style {
+            None | Some(PublishStyle::Fmle) => PublishStyle::Fmle,
+            Some(PublishStyle::Flash | PublishStyle::Haivision) => PublishStyle::Haivision,
+        });
     }
 }
 
