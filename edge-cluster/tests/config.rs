@@ -156,6 +156,37 @@ fn includes_in_circles_and_missing_files_are_refused() {
 }
 
 #[test]
+fn an_unreadable_include_hides_no_errors_of_what_can_be_read() {
+    let files = MemorySources::from([(
+        "a",
+        "include gone;\nfoo 1;\nhttp_api { https { enabled on; } }\nis_full on;\ngop_cache loud;\n\
+         vhost v { cluster { mode remote; orgin o; } include lost; }",
+    )]);
+    let found = |files: &MemorySources| -> Vec<String> {
+        let error = load(files, "a", &LoadOptions::default()).unwrap_err();
+        error.diagnostics().iter().map(ToString::to_string).collect()
+    };
+    // The origin, the API and the address to listen on may be in the files that are missing.
+    assert_eq!(
+        found(&files),
+        [
+            "a:1:1: cannot read gone: no such file",
+            "a:6:45: cannot read lost: no such file",
+            "a:2:1: unknown directive foo",
+            "a:5:1: unknown directive gop_cache",
+            "a:6:34: unknown directive vhost.cluster.orgin (did you mean \"origin\"?)",
+            "a:4:1: this is a reference sample (is_full on), write a file of your own",
+        ]
+    );
+    // Holes in what is there make guesses of everything behind them.
+    let files = MemorySources::from([("a", "include gone;\nfoo 1;\nlisten 1935")]);
+    assert_eq!(
+        found(&files),
+        ["a:1:1: cannot read gone: no such file", "a:3:12: end of file inside a directive"]
+    );
+}
+
+#[test]
 fn eight_levels_of_includes_are_read_and_nine_refused() {
     let name = |level: usize| format!("f{level}");
     for (levels, fits) in [(8, true), (9, false)] {

@@ -121,7 +121,7 @@ fn listen(values: &Values, context: &Context<'_>, report: &mut Report) -> Vec<En
         if context.listen_optional {
             return vec![Endpoint { ip: None, port: super::address::RTMP_PORT }];
         }
-        report.error(context.file, "listen is required");
+        report.lacks(context.file, "listen is required");
     }
     endpoints(values, "listen", context.file, report)
 }
@@ -191,7 +191,7 @@ fn check_root(values: &Values, context: &Context<'_>, report: &mut Report) {
              (ulimit -n) or lower max_connections",
             connections.unsigned_abs().saturating_add(FILES_BESIDE_CONNECTIONS)
         );
-        report.error(at("max_connections"), message);
+        report.lacks(at("max_connections"), message);
     }
     if values.location("heartbeat.interval").is_some() && values.number("heartbeat.interval") <= 0.0 {
         report.error(at("heartbeat.interval"), "heartbeat.interval must be above 0");
@@ -218,7 +218,7 @@ fn check_http<'a>(values: &'a Values, at: impl Fn(&str) -> &'a Location, report:
     for server in ["http_api", "http_server"] {
         let https = format!("{server}.https.enabled");
         if values.on(&https) && !values.on(&format!("{server}.enabled")) {
-            report.error(at(&https), format!("{server}.https is on while {server} is off"));
+            report.lacks(at(&https), format!("{server}.https is on while {server} is off"));
         }
     }
     let both =
@@ -231,6 +231,6 @@ fn check_http<'a>(values: &'a Values, at: impl Fn(&str) -> &'a Location, report:
     };
     if same("listen") != same("https.listen") {
         let message = "http_api and http_server must share both of listen and https.listen, or none";
-        report.error(at("http_api.listen"), message);
+        report.lacks(at("http_api.listen"), message);
     }
 }

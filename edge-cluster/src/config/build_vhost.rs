@@ -207,7 +207,7 @@ fn check(vhost: &VhostConfig, v: &Values, directive: &Directive, report: &mut Re
     let here = &directive.location;
     if vhost.cluster.is_edge() && v.words("cluster.origin").is_empty() {
         let at = v.location("cluster.mode").unwrap_or(here);
-        report.error(at, "an edge (cluster.mode remote) needs cluster.origin");
+        report.lacks(at, "an edge (cluster.mode remote) needs cluster.origin");
     }
     if v.on("forward.enabled") && vhost.publish.kickoff_for_idle.is_some() {
         let at = v.location("publish.kickoff_for_idle").unwrap_or(here);

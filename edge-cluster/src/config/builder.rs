@@ -77,7 +77,7 @@ impl EdgeConfigBuilder {
         let options = LoadOptions::default();
         let mut report = Report::new(options.limits.diagnostics_max);
         let sources = MemorySources::from([("root", self.root.as_str()), ("vhost", self.vhost.as_str())]);
-        let mut read = |name: &str| Parser::new(&sources, &options.limits, &mut report).read(name);
+        let mut read = |name: &str| Parser::new(&sources, &options.limits, &mut report).read(name).root;
         let (mut root, mut children) = (read("root"), read("vhost"));
         if report.failed() {
             return Err(report.into_error());

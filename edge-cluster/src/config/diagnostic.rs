@@ -105,16 +105,24 @@ pub(crate) struct Report {
     diagnostics: Vec<Diagnostic>,
     max: usize,
     omitted: usize,
-    failed: bool,
+    errors: usize,
+    is_partial: bool,
 }
 
 impl Report {
     pub(crate) fn new(max: usize) -> Self {
-        Self { diagnostics: Vec::new(), max: max.max(1), omitted: 0, failed: false }
+        Self { diagnostics: Vec::new(), max: max.max(1), omitted: 0, errors: 0, is_partial: false }
     }
 
     pub(crate) fn error(&mut self, location: &Location, message: impl Into<String>) {
         self.push(Severity::Error, location, message.into(), None);
+    }
+
+    /// An error about something that is not there. Where a file is missing it may be in that file.
+    pub(crate) fn lacks(&mut self, location: &Location, message: impl Into<String>) {
+        if !self.is_partial {
+            self.error(location, message);
+        }
     }
 
     pub(crate) fn warn(&mut self, location: &Location, message: impl Into<String>) {
@@ -128,8 +136,11 @@ impl Report {
         message: String,
         suggestion: Option<String>,
     ) {
-        let first_error = severity == Severity::Error && !self.failed;
-        self.failed |= severity == Severity::Error;
+        if severity == Severity::Warning && self.is_partial {
+            return;
+        }
+        let first_error = severity == Severity::Error && !self.failed();
+        self.errors += usize::from(severity == Severity::Error);
         if self.diagnostics.len() >= self.max {
             self.omitted += 1;
             if !first_error {
@@ -142,12 +153,23 @@ impl Report {
 
     /// Whether an error was reported.
     pub(crate) fn failed(&self) -> bool {
-        self.failed
+        self.errors > 0
+    }
+
+    /// Errors so far.
+    pub(crate) fn errors(&self) -> usize {
+        self.errors
+    }
+
+    /// From now on a part of the configuration is missing: warnings, and errors about what is not there, would often be
+    /// wrong and are left out.
+    pub(crate) fn set_partial(&mut self) {
+        self.is_partial = true;
     }
 
     /// The warnings and how many were not kept, or the error.
     pub(crate) fn finish(self) -> Result<(Vec<Diagnostic>, usize), ConfigError> {
-        if self.failed {
+        if self.failed() {
             return Err(self.into_error());
         }
         Ok((self.diagnostics, self.omitted))

@@ -54,7 +54,7 @@ pub use tree::{Directive, MemorySources, Sources};
 
 use diagnostic::Report;
 use table::{DirectiveSpec, ROOT};
-use tree::Parser;
+use tree::{Parser, Tree};
 use values::Unknown;
 
 /// How to read a configuration.
@@ -90,17 +90,21 @@ pub struct Loaded {
 ///
 /// # Errors
 ///
-/// All errors that were found: in the syntax, or else in names and values.
+/// All errors that were found: in the syntax, or else in names and values. Where only included files are missing, those
+/// in names and values of the others are among them.
 pub fn load(sources: &dyn Sources, path: &str, options: &LoadOptions) -> Result<Loaded, ConfigError> {
     let mut report = Report::new(options.limits.diagnostics_max);
     let file = Location { file: Arc::from(path), line: 0, column: 0 };
-    let mut root = Parser::new(sources, &options.limits, &mut report).read(path);
+    let Tree { mut root, left_out } = Parser::new(sources, &options.limits, &mut report).read(path);
     if root.is_empty() && !report.failed() {
         report.error(&file, "empty configuration");
     }
-    if report.failed() {
+    if root.is_empty() || report.errors() > left_out {
         // A tree with holes would only give errors that are none.
         return Err(report.into_error());
+    }
+    if left_out > 0 {
+        report.set_partial();
     }
     legacy::rewrite(&mut root, &mut report);
     let config = model(root, &file, ListenIs::Required, options, &mut report);
@@ -135,7 +139,7 @@ pub fn parse(
     limits: &ConfigLimits,
 ) -> Result<Vec<Directive>, ConfigError> {
     let mut report = Report::new(limits.diagnostics_max);
-    let root = Parser::new(sources, limits, &mut report).read(path);
+    let Tree { root, .. } = Parser::new(sources, limits, &mut report).read(path);
     report.finish().map(|_| root)
 }
 

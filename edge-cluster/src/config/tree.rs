@@ -89,20 +89,38 @@ pub(crate) struct Parser<'a> {
     files: usize,
     bytes: usize,
     directives: usize,
+    left_out: usize,
+}
+
+/// What could be read.
+pub(crate) struct Tree {
+    /// The directives.
+    pub(crate) root: Vec<Directive>,
+    /// Files that are not among them, one error in the report each; all other errors left holes in the tree.
+    pub(crate) left_out: usize,
 }
 
 impl<'a> Parser<'a> {
     pub(crate) fn new(sources: &'a dyn Sources, limits: &'a ConfigLimits, report: &'a mut Report) -> Self {
-        Self { sources, limits, report, open_files: Vec::new(), files: 0, bytes: 0, directives: 0 }
+        Self {
+            sources,
+            limits,
+            report,
+            open_files: Vec::new(),
+            files: 0,
+            bytes: 0,
+            directives: 0,
+            left_out: 0,
+        }
     }
 
     /// The directives of `path` and the files it includes. What could not be read is in the report.
-    pub(crate) fn read(mut self, path: &str) -> Vec<Directive> {
-        let mut directives = Vec::new();
+    pub(crate) fn read(mut self, path: &str) -> Tree {
+        let mut root = Vec::new();
         let at = Location::whole(&Arc::from(path));
         // Either kind of stop is in the report already.
-        let _ = self.file(path, &at, 0, &mut directives);
-        directives
+        let _ = self.file(path, &at, 0, &mut root);
+        Tree { root, left_out: self.left_out }
     }
 
     fn file(
@@ -294,7 +312,9 @@ impl<'a> Parser<'a> {
         })
     }
 
+    /// A file is left out; what includes it can be read all the same.
     fn refuse(&mut self, at: &Location, message: String) -> Result<(), Stop> {
+        self.left_out += 1;
         self.report.error(at, message);
         Ok(())
     }
