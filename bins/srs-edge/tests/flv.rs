@@ -127,6 +127,23 @@ fn row_24_the_response_ends_with_the_stream_and_refusals_have_a_status() {
 }
 
 #[test]
+fn row_24_head_is_answered_like_get_and_begins_no_play() {
+    let web = HookServer::start(|_| (200, "0".into()));
+    let hooks = format!("http_hooks {{ enabled on; on_play {}; }}", web.url("/x"));
+    let other = "vhost closed.com { http_remux { enabled on; } refer { enabled on; play example.com; } }";
+    let (_folder, _server, _, http) = serve("flv-head", other, &hooks);
+    let head = request(http, "HEAD", "/live/show.flv", "");
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    assert_eq!(head.header("content-type"), Some("video/x-flv"));
+    assert_eq!(head.header("cache-control"), Some("no-store"));
+    assert_eq!(request(http, "HEAD", "/no-app.flv", "").status, 404);
+    assert_eq!(request(http, "HEAD", "/live/show.flv?vhost=closed.com", "").status, 403);
+    // The first question is about the first viewer.
+    let _viewer = Viewer::open(http, "/live/show.flv?token=1", "127.0.0.1");
+    assert_eq!(web.next().json()["param"], "?token=1");
+}
+
+#[test]
 fn row_24_a_viewer_that_comes_first_gets_the_file_header_first() {
     let (_folder, _server, rtmp, http) = serve("flv-early", "", "min_latency on;");
     let mut viewer = Viewer::open(http, "/live/show.flv", "127.0.0.1");

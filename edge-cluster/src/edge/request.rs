@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rtmp_core::message::{Connect, Status, status::code};
-use rtmp_core::{PublishStyle, RequestId, StreamUrl};
+use rtmp_core::{PublishStyle, RequestId, StreamUrl, UrlError};
 
 use super::Edge;
 use super::client::{ClientInfo, ClientKind};
@@ -16,9 +16,58 @@ use super::refusal::Refusal;
 use super::session::{Asked, ConnectFacts, Deciding, FlvBody, Stage, Step, Wire};
 use super::vhosts::Vhost;
 use super::{Conn, TimerKey};
-use crate::admission::match_mount;
+use crate::admission::{match_mount, refer_allows};
+use crate::config::{EdgeConfig, Operation, ReferConfig};
 use crate::conn::ConnId;
 use crate::key::StreamKey;
+
+impl FlvRequest {
+    /// The refusal that opening it meets under `config` whatever the streams are, for an answer to `HEAD`. Whoever answers
+    /// questions (hooks, an origin) is not asked: that would be a play.
+    pub fn refusal(&self, config: &EdgeConfig) -> Option<Refusal> {
+        let url = match self.url() {
+            Ok(url) => url,
+            Err(error) => return Some(Refusal::Url(error)),
+        };
+        let Some(vhost) = config.vhost(&url.vhost) else { return Some(Refusal::Mount) };
+        let mounted =
+            vhost.http_remux.as_ref().and_then(|remux| match_mount(&remux.mount, &url.vhost, &self.path));
+        let Some(mounted) = mounted else { return Some(Refusal::Mount) };
+        let refers = |list: fn(&ReferConfig) -> Option<&[String]>| {
+            refer_allows(vhost.refer.as_ref().and_then(list), &self.page_url)
+        };
+        let ip = self.peer.ip().to_canonical();
+        if vhost.security.as_ref().is_some_and(|rules| !rules.allows(Operation::Play, ip)) {
+            Some(Refusal::Security)
+        } else if mounted.stream.is_empty() {
+            Some(Refusal::NoStream)
+        } else if !refers(|refer| refer.all.as_deref()) || !refers(|refer| refer.play.as_deref()) {
+            Some(Refusal::Refer)
+        } else {
+            None
+        }
+    }
+
+    /// The host as it stands in a URL, and the query with `?` in front.
+    fn base_and_query(&self) -> (String, String) {
+        let host = match self.host.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+            _ => &self.host,
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let query = match self.query.as_str() {
+            "" => String::new(),
+            query => format!("?{query}"),
+        };
+        (if host.contains(':') { format!("[{host}]") } else { host.to_owned() }, query)
+    }
+
+    /// By the rules of RTMP names: a parameter names the vhost, else the host does.
+    fn url(&self) -> Result<StreamUrl, UrlError> {
+        let (base, query) = self.base_and_query();
+        StreamUrl::parse(&format!("rtmp://{base}/{query}"), "")
+    }
+}
 
 impl Edge {
     pub(super) fn on_connect_requested(
@@ -175,18 +224,8 @@ impl Edge {
 
     pub(super) fn on_open_flv(&mut self, now: Instant, conn: ConnId, request: &FlvRequest) {
         self.open_session(now, conn, request.peer, Wire::Flv(FlvBody::default()));
-        let host = match request.host.rsplit_once(':') {
-            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-            _ => &request.host,
-        };
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let query = match request.query.as_str() {
-            "" => String::new(),
-            query => format!("?{query}"),
-        };
-        // The rules of RTMP names: a parameter names the vhost, else the host does.
-        let base = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-        let parsed = StreamUrl::parse(&format!("rtmp://{base}/{query}"), "");
+        let (base, query) = request.base_and_query();
+        let parsed = request.url();
         if let Some(session) = self.session(conn) {
             session.connect.page_url = request.page_url.as_str().into();
             session.connect.tc_url = format!("http://{base}{query}").into();

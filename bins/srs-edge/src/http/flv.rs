@@ -22,7 +22,7 @@ use crate::app::App;
 pub(super) async fn answer(app: &App, peer: SocketAddr, request: &Parts) -> Option<Response> {
     let path = percent_decode(request.uri.path()).filter(|path| path.ends_with(".flv"))?;
     let remux = app.config().vhosts.iter().any(|vhost| vhost.enabled && vhost.http_remux.is_some());
-    if !remux || request.method != Method::GET {
+    if !remux || (request.method != Method::GET && request.method != Method::HEAD) {
         return None;
     }
     let header = |name: HeaderName| {
@@ -35,17 +35,27 @@ pub(super) async fn answer(app: &App, peer: SocketAddr, request: &Parts) -> Opti
         query: request.uri.query().unwrap_or_default().to_owned(),
         page_url: header(REFERER),
     };
+    let headers = [(CONTENT_TYPE, "video/x-flv"), (CACHE_CONTROL, "no-store")];
+    if request.method == Method::HEAD {
+        // What a viewer would get, without one: no play begins, no hook and no origin is asked.
+        return match wanted.refusal(&app.config()) {
+            None => Some((headers, Body::empty()).into_response()),
+            Some(refusal) => refused(&refusal),
+        };
+    }
     match app.edge.open_flv(wanted).await {
-        Ok(body) => {
-            let headers = [(CONTENT_TYPE, "video/x-flv"), (CACHE_CONTROL, "no-store")];
-            Some((headers, Body::new(Stream(body))).into_response())
-        }
-        Err(FlvError::Refused(Refusal::Mount)) => None,
-        Err(FlvError::Refused(Refusal::StreamNotFound)) => Some(StatusCode::NOT_FOUND.into_response()),
-        Err(FlvError::Refused(refusal)) => {
-            Some((StatusCode::FORBIDDEN, format!("{refusal}\n")).into_response())
-        }
+        Ok(body) => Some((headers, Body::new(Stream(body))).into_response()),
+        Err(FlvError::Refused(refusal)) => refused(&refusal),
         Err(error) => Some((StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response()),
+    }
+}
+
+/// The answer to a request that is refused; `None` where it may be for a file.
+fn refused(refusal: &Refusal) -> Option<Response> {
+    match refusal {
+        Refusal::Mount => None,
+        Refusal::StreamNotFound => Some(StatusCode::NOT_FOUND.into_response()),
+        refusal => Some((StatusCode::FORBIDDEN, format!("{refusal}\n")).into_response()),
     }
 }
 
