@@ -78,7 +78,7 @@ async fn serve(job: Job) -> Result<(), String> {
     }
     let playing = band.map(|band| band.play(server.local_addrs())).transpose()?;
     if let Some(playing) = &playing {
-        say(&playing.invitation());
+        say(&playing.invitation(&settings.config.protocol));
     }
     let manager = Notifier::new(std::env::var("NOTIFY_SOCKET").ok().as_deref());
     manager.tell("READY=1");

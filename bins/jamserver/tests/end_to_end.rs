@@ -56,6 +56,20 @@ fn the_demo_band_is_on_stage() {
 }
 
 #[test]
+fn a_demo_band_that_is_kept_out_is_named_in_one_line() {
+    for (rule, network) in [("--allow", "192.0.2.0/24"), ("--deny", "127.0.0.0/8")] {
+        let (_, _, said) = Server::start(&["demo", rule, network]).stop(Signal::SIGTERM);
+        let wanted =
+            "jamserver: warning: --allow or --deny keeps the demo band out, which comes from 127.0.0.1";
+        assert_eq!(
+            said.iter().filter(|line| line.contains("demo band")).collect::<Vec<_>>(),
+            [wanted],
+            "{said:#?}"
+        );
+    }
+}
+
+#[test]
 fn a_busy_port_is_named() {
     let other = UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = other.local_addr().unwrap().port().to_string();

@@ -12,7 +12,7 @@ use jam_proto::audio::Quality;
 use jam_proto::client::{Client, ClientCommand, ClientConfig, ClientDisposition, ClientOutput};
 use jam_proto::message::{ChannelInfo, City, Name};
 use jam_proto::tables::{Instrument, Skill};
-use jam_proto::{AudioProps, BlockCodec, Input, Layout};
+use jam_proto::{AudioProps, BlockCodec, Input, Layout, ServerConfig};
 
 use super::Part;
 use super::synth::Loop;
@@ -83,8 +83,14 @@ impl Band {
 }
 
 impl Playing {
-    /// What the newcomer has to do.
-    pub(crate) fn invitation(&self) -> String {
+    /// What the newcomer has to do; or that the rules about addresses keep the band out, as nobody would hear it.
+    pub(crate) fn invitation(&self, rules: &ServerConfig) -> String {
+        let ip = self.server.ip();
+        if !rules.admits(ip) {
+            return format!(
+                "jamserver: warning: --allow or --deny keeps the demo band out, which comes from {ip}"
+            );
+        }
         let port = self.server.port();
         let address = if port == jam_proto::DEFAULT_PORT {
             "127.0.0.1".to_owned()
