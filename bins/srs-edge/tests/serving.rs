@@ -252,16 +252,32 @@ fn the_working_folder_does_not_change_what_paths_of_the_configuration_mean() {
 
 #[test]
 fn lines_with_statistics_are_written() {
-    let rtmp = free_port();
-    let folder = Folder::new("pithy").file("a.conf", &config(rtmp, "pithy_print_ms 100;", ""));
-    let _server = Server::start(&folder);
-    let publisher = Client::publish(rtmp, &url(rtmp), "show");
+    let (origin, edge, copy) = (free_port(), free_port(), free_port());
+    let start = |name: &str, rtmp, vhost: &str| {
+        let folder = Folder::new(name).file("a.conf", &config(rtmp, "pithy_print_ms 100;", vhost));
+        let server = Server::start(&folder);
+        (folder, server)
+    };
+    let (_copy_folder, _copy) = start("pithy-copy", copy, "");
+    let forward = format!("forward {{ enabled on; destination 127.0.0.1:{copy}; }}");
+    let (origin_folder, _origin) = start("pithy-origin", origin, &forward);
+    let cluster = format!("cluster {{ mode remote; origin 127.0.0.1:{origin}; }}");
+    let (edge_folder, _edge) = start("pithy-edge", edge, &cluster);
+    let publisher = Client::publish(edge, &url(edge), "show");
     publisher.wait_until_published();
-    let player = Client::play(rtmp, &url(rtmp), "show");
+    let player = Client::play(edge, &url(edge), "show");
     player.wait_for_picture();
-    for (begin, end) in [("-> PLA time=", "mw=350/8"), ("<- CPB time=", "mr=0/350, p1stpt=20000, pnt=5000")] {
+    let to = |port: u16| format!("to=127.0.0.1:{port}, url=__defaultVhost__/live/show");
+    for (folder, begin, middle, end) in [
+        (&edge_folder, "-> PLA time=", ", msgs=", "mw=350/8"),
+        (&edge_folder, "<- CPB time=", ", okbps=", "mr=0/350, p1stpt=20000, pnt=5000"),
+        (&edge_folder, "<- EPB time=", ", msgs=", &to(origin)),
+        (&origin_folder, "<- FWR time=", ", msgs=", &to(copy)),
+    ] {
         wait_until(begin, || {
-            folder.read("a.log").lines().any(|line| line.contains(begin) && line.ends_with(end)).then_some(())
+            let log = folder.read("a.log");
+            let is_it = |line: &str| line.contains(begin) && line.contains(middle) && line.ends_with(end);
+            log.lines().any(is_it).then_some(())
         });
     }
 }

@@ -78,8 +78,8 @@ pub use peer::PeerMessage;
 pub use question::{Question, QuestionId, QuestionKind, Verdict};
 pub use refusal::Refusal;
 pub use snapshot::{
-    AudioSnapshot, ClientSnapshot, Snapshot, SourceSnapshot, StreamSnapshot, Totals, Traffic, VhostSnapshot,
-    VideoSnapshot,
+    AudioSnapshot, ClientSnapshot, OutletSnapshot, Snapshot, SourceSnapshot, StreamSnapshot, Totals, Traffic,
+    VhostSnapshot, VideoSnapshot,
 };
 pub use whole::WholeSegment;
 

@@ -18,6 +18,7 @@ use super::session::WaitsFor;
 use super::source::upstream_stream;
 use super::streams::{Stream, StreamId};
 use super::upstream::Owner;
+use crate::config::HostPort;
 use crate::conn::ConnId;
 use crate::hub::{Join, JoinKind, Lane, PrivateSink};
 use crate::upstream::{
@@ -69,6 +70,14 @@ impl Machine {
         match self {
             Self::Push(push) => push.poll_output(),
             Self::Forward(forward) => forward.poll_output(),
+        }
+    }
+
+    /// The server of the running or last attempt.
+    pub(super) fn target(&self) -> Option<HostPort> {
+        match self {
+            Self::Push(push) => push.status().target,
+            Self::Forward(forward) => forward.status().target,
         }
     }
 

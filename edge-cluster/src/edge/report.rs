@@ -6,11 +6,13 @@ use std::time::Instant;
 
 use super::session::Stage;
 use super::snapshot::{
-    ClientSnapshot, Snapshot, SourceSnapshot, StreamSnapshot, Totals, Traffic, VhostSnapshot,
+    ClientSnapshot, OutletSnapshot, Snapshot, SourceSnapshot, StreamSnapshot, Totals, Traffic, VhostSnapshot,
 };
 use super::streams::Stream;
+use super::upstream::Owner;
 use super::{Conn, Edge};
 use crate::config::Operation;
+use crate::conn::ConnId;
 
 impl Edge {
     /// What this shard is doing.
@@ -29,6 +31,7 @@ impl Edge {
                 info: Arc::clone(info),
                 alive: now.saturating_duration_since(session.opened),
                 traffic: session.meter.traffic(now),
+                waiting: self.waiting(&session.stage, info.conn),
             });
         }
         let mut streams: Vec<_> = self.streams.iter().map(|(_, stream)| of_stream(stream, now)).collect();
@@ -57,7 +60,32 @@ impl Edge {
             totals: self.totals(&clients, &streams),
             clients,
             streams,
+            outlets: self.outlets(now),
         }
+    }
+
+    fn waiting(&self, stage: &Stage, conn: ConnId) -> u64 {
+        let Stage::Playing(id) = stage else { return 0 };
+        self.streams.get(*id).and_then(|stream| stream.hub.waiting_messages(conn)).unwrap_or(0)
+    }
+
+    /// The pushes and forwards that another server takes now.
+    fn outlets(&self, now: Instant) -> Vec<OutletSnapshot> {
+        let outlet = |(conn, entry): (&ConnId, &Conn)| {
+            let Conn::Upstream(upstream) = entry else { return None };
+            let Owner::Outlet(id, number) = upstream.owner else { return None };
+            let stream = self.streams.get(id)?;
+            Some(OutletSnapshot {
+                kind: upstream.owner.kind(),
+                key: stream.key.clone(),
+                conn: *conn,
+                target: stream.home.as_ref()?.outlets.get(&number)?.machine.target()?.to_string(),
+                alive: now.saturating_duration_since(upstream.opened),
+                traffic: upstream.meter.traffic(now),
+                waiting: stream.hub.waiting_messages(*conn)?,
+            })
+        };
+        self.conns.iter().filter_map(outlet).collect()
     }
 
     fn totals(&self, clients: &[ClientSnapshot], streams: &[StreamSnapshot]) -> Totals {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::client::ClientInfo;
-use crate::conn::ShardId;
+use super::event::UpstreamKind;
+use crate::conn::{ConnId, ShardId};
 use crate::key::StreamKey;
 
 /// Bytes in both directions, with the rates of the last 30 seconds.
@@ -134,6 +135,28 @@ pub struct ClientSnapshot {
     pub alive: Duration,
     /// Its traffic.
     pub traffic: Traffic,
+    /// Messages that wait for it, if it is a viewer.
+    pub waiting: u64,
+}
+
+/// A published stream on its way to another server.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct OutletSnapshot {
+    /// A push or a forward.
+    pub kind: UpstreamKind,
+    /// The stream.
+    pub key: StreamKey,
+    /// Our connection to the server.
+    pub conn: ConnId,
+    /// `host:port` of the server.
+    pub target: String,
+    /// Time since the connection was wanted.
+    pub alive: Duration,
+    /// Its traffic.
+    pub traffic: Traffic,
+    /// Messages that wait for it.
+    pub waiting: u64,
 }
 
 /// Counters of a shard, or of all of them.
@@ -182,6 +205,8 @@ pub struct Snapshot {
     pub streams: Vec<StreamSnapshot>,
     /// All clients, by connection.
     pub clients: Vec<ClientSnapshot>,
+    /// All pushes and forwards that are taken, by connection.
+    pub outlets: Vec<OutletSnapshot>,
     /// The sums.
     pub totals: Totals,
 }
@@ -195,11 +220,13 @@ impl Snapshot {
             part.vhosts.into_iter().for_each(|vhost| whole.add_vhost(vhost));
             part.streams.into_iter().for_each(|stream| whole.add_stream(stream));
             whole.clients.extend(part.clients);
+            whole.outlets.extend(part.outlets);
             whole.totals.add(part.totals);
         }
         whole.vhosts.sort_by(|a, b| a.name.cmp(&b.name));
         whole.streams.sort_by(|a, b| a.key.cmp(&b.key));
         whole.clients.sort_by_key(|client| client.info.conn);
+        whole.outlets.sort_by_key(|outlet| outlet.conn);
         // A stream is known on every shard that has viewers of it.
         whole.totals.streams = whole.streams.len() as u64;
         for vhost in &mut whole.vhosts {

@@ -18,6 +18,7 @@ use crate::upstream::{ConnectFailure, UpstreamInput};
 #[derive(Debug)]
 pub(super) struct Upstream {
     pub(super) owner: Owner,
+    pub(super) opened: Instant,
     /// Its number in the machine that wanted it.
     attempt: u64,
     pub(super) meter: Meter,
@@ -36,7 +37,7 @@ pub(super) enum Owner {
 }
 
 impl Owner {
-    fn kind(self) -> UpstreamKind {
+    pub(super) fn kind(self) -> UpstreamKind {
         match self {
             Self::Pull(_) => UpstreamKind::Pull,
             Self::Outlet(_, super::outlet::PUSH) => UpstreamKind::Push,
@@ -58,7 +59,7 @@ impl Edge {
     ) -> ConnId {
         let conn = ConnId::outbound(self.shard, self.totals.upstream_attempts);
         self.totals.upstream_attempts += 1;
-        let upstream = Upstream { owner, attempt, meter: Meter::new(now), farewell: None };
+        let upstream = Upstream { owner, opened: now, attempt, meter: Meter::new(now), farewell: None };
         self.conns.insert(conn, Conn::Upstream(Box::new(upstream)));
         let key = match owner {
             Owner::Pull(id) | Owner::Outlet(id, _) => self.streams.get(id).map(|stream| stream.key.clone()),

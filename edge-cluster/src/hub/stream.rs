@@ -267,6 +267,12 @@ impl Hub {
         self.newest_key.filter(|&key| key >= self.store.front())
     }
 
+    /// Messages that wait for a viewer, without those of the segment that is partly sent; `None` when it does not watch.
+    pub fn waiting_messages(&self, viewer: ConnId) -> Option<u64> {
+        let slot = *self.by_conn.get(&viewer)?;
+        Some(self.position(slot).map_or(0, |at| self.store.messages_between(at, self.store.end())))
+    }
+
     /// Bytes held. Segments count on every shard that holds them.
     pub fn memory_bytes(&self) -> usize {
         size_of::<Self>()

@@ -92,6 +92,9 @@ fn row_14_a_viewer_that_was_stopped_goes_on_at_a_key_frame() {
         world.push_each(&gop(second * 1000, 25));
         assert!(world.hub.stats().segments <= 11 * 50 + 50, "the queue is bounded");
     }
+    let waiting = |player: usize| world.hub.waiting_messages(world.players[player].conn);
+    assert_eq!(waiting(fast), Some(0));
+    assert!(waiting(slow).is_some_and(|messages| (100..=600).contains(&messages)), "{:?}", waiting(slow));
     world.open(slow, usize::MAX);
     let rest = &world.players[slow].got[before..];
     // One message was partly sent; behind it comes a key frame.

@@ -1,7 +1,9 @@
 //! One story per rule.
 
 use edge_cluster::config::EdgeConfig;
-use edge_cluster::edge::{CloseReason, Command, EdgeOptions, Event, QuestionKind, SourceSnapshot, Verdict};
+use edge_cluster::edge::{
+    CloseReason, Command, EdgeOptions, Event, QuestionKind, SourceSnapshot, UpstreamKind, Verdict,
+};
 
 use crate::{World, ms, secs};
 
@@ -239,10 +241,12 @@ fn row_20_token_traverse_asks_the_origin_about_each_client() {
     let edge = world.edge("edge", 2, &["origin"], "cluster { token_traverse on; }");
     let (viewer, publisher) = (world.view(edge, "show"), world.publish(edge, "up", 1));
     world.run(secs(1));
-    assert!(world.nodes[edge].events.iter().any(|event| matches!(
-        event,
-        Event::UpstreamConnecting { kind: edge_cluster::edge::UpstreamKind::Probe, .. }
-    )));
+    assert!(
+        world.nodes[edge]
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::UpstreamConnecting { kind: UpstreamKind::Probe, .. }))
+    );
     assert!(
         !world.clients[viewer].ended && !world.clients[publisher].ended,
         "the origin accepts every connect"
@@ -359,9 +363,14 @@ fn row_29_copies_go_to_the_destinations_of_forward() {
     let viewer = world.view(copy, "show");
     world.run(secs(2));
     assert!(world.clients[viewer].judge().pictures > 25);
+    let outlets = world.snapshot(server).outlets;
+    assert_eq!(outlets.len(), 1);
+    assert_eq!((outlets[0].kind, outlets[0].target.as_str()), (UpstreamKind::Forward, "copy:1935"));
+    assert!(outlets[0].traffic.sent_bytes > 10_000 && outlets[0].alive > secs(2), "{:?}", outlets[0]);
     world.leave(publisher);
     world.run(secs(1));
     assert_eq!(world.snapshot(copy).totals.publishers, 0, "the copy ends with the stream");
+    assert_eq!(world.snapshot(server).outlets, []);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use edge_cluster::ConnId;
 use edge_cluster::config::{EdgeConfig, VhostConfig};
-use edge_cluster::edge::{ClientSnapshot, Snapshot, SourceSnapshot, Traffic};
+use edge_cluster::edge::{ClientSnapshot, OutletSnapshot, Snapshot, SourceSnapshot, Traffic, UpstreamKind};
 
 use crate::app::App;
 use crate::clock;
@@ -31,7 +31,7 @@ pub(super) struct Statistics {
 }
 
 impl Statistics {
-    /// Writes a line about one viewer, one publisher and one pull.
+    /// Writes a line about one viewer, one publisher, one pull, one push and one forward.
     pub(super) async fn print(&mut self, app: &App) {
         let snapshot = app.snapshot().await;
         let now = clock::now();
@@ -59,16 +59,23 @@ impl Statistics {
             );
             app.log.info(app.log.cid(), &line);
         }
+        for (kind, word) in [(UpstreamKind::Push, "EPB"), (UpstreamKind::Forward, "FWR")] {
+            let outlets: Vec<_> = snapshot.outlets.iter().filter(|outlet| outlet.kind == kind).collect();
+            if let Some(outlet) = outlets.get(self.turn % outlets.len().max(1)) {
+                let OutletSnapshot { conn, waiting, target, key, alive, traffic, .. } = outlet;
+                let (okbps, ikbps) = self.rates(*conn, *traffic, *alive, now);
+                let line = format!(
+                    "<- {word} time={}, msgs={waiting}, okbps={okbps}, ikbps={ikbps}, to={target}, url={key}",
+                    alive.as_millis()
+                );
+                app.log.info(&conn.to_string(), &line);
+            }
+        }
     }
 
     fn line(&self, client: &ClientSnapshot, vhost: Option<&VhostConfig>, now: Instant) -> String {
-        let traffic = client.traffic;
         let time = client.alive.as_millis();
-        let (sent_5min, received_5min) = self.five_minutes(client, now);
-        let whole = |bytes: u64| kbps(bytes, client.alive);
-        let okbps = format!("{},{},{sent_5min}", whole(traffic.sent_bytes), traffic.sent_kbps_30s);
-        let ikbps =
-            format!("{},{},{received_5min}", whole(traffic.received_bytes), traffic.received_kbps_30s);
+        let (okbps, ikbps) = self.rates(client.info.conn, client.traffic, client.alive, now);
         if client.info.kind.is_publish() {
             let [mr, latency, first, silence] = vhost.map_or([0; 4], |vhost| {
                 let publish = &vhost.publish;
@@ -83,32 +90,39 @@ impl Statistics {
         } else {
             let (latency, messages) =
                 vhost.map_or((0, 0), |vhost| (vhost.play.mw_latency.as_millis(), vhost.play.mw_messages));
-            format!("-> PLA time={time}, okbps={okbps}, ikbps={ikbps}, mw={latency}/{messages}")
+            let waiting = client.waiting;
+            format!(
+                "-> PLA time={time}, msgs={waiting}, okbps={okbps}, ikbps={ikbps}, mw={latency}/{messages}"
+            )
         }
     }
 
-    fn five_minutes(&self, client: &ClientSnapshot, now: Instant) -> (u64, u64) {
-        let oldest = self.samples.get(&client.info.conn).and_then(VecDeque::front);
+    /// Rates out and in of a connection: over its whole life, 30 seconds and 5 minutes.
+    fn rates(&self, conn: ConnId, traffic: Traffic, alive: Duration, now: Instant) -> (String, String) {
+        let oldest = self.samples.get(&conn).and_then(VecDeque::front);
         // Younger connections have the average of their life.
         let (then, before) = match oldest {
-            Some((at, traffic)) if client.alive > FIVE_MINUTES => {
-                (now.saturating_duration_since(*at), *traffic)
-            }
-            _ => (client.alive, Traffic::default()),
+            Some((at, traffic)) if alive > FIVE_MINUTES => (now.saturating_duration_since(*at), *traffic),
+            _ => (alive, Traffic::default()),
         };
-        let rate = |now: u64, before: u64| kbps(now.saturating_sub(before), then);
-        let traffic = client.traffic;
-        (rate(traffic.sent_bytes, before.sent_bytes), rate(traffic.received_bytes, before.received_bytes))
+        let all = |bytes: u64, last: u32, before: u64| {
+            format!("{},{last},{}", kbps(bytes, alive), kbps(bytes.saturating_sub(before), then))
+        };
+        (
+            all(traffic.sent_bytes, traffic.sent_kbps_30s, before.sent_bytes),
+            all(traffic.received_bytes, traffic.received_kbps_30s, before.received_bytes),
+        )
     }
 
     fn sample(&mut self, snapshot: &Snapshot, now: Instant) {
         let mut kept = BTreeMap::new();
-        for client in &snapshot.clients {
-            let conn = client.info.conn;
+        let clients = snapshot.clients.iter().map(|client| (client.info.conn, client.traffic));
+        let outlets = snapshot.outlets.iter().map(|outlet| (outlet.conn, outlet.traffic));
+        for (conn, traffic) in clients.chain(outlets) {
             let mut samples = self.samples.remove(&conn).unwrap_or_default();
             let age = |at: Instant| now.saturating_duration_since(at);
             if samples.back().is_none_or(|(at, _)| age(*at) >= SAMPLE_INTERVAL) {
-                samples.push_back((now, client.traffic));
+                samples.push_back((now, traffic));
             }
             // The front stays the youngest one that is old enough.
             while samples.get(1).is_some_and(|(at, _)| age(*at) >= FIVE_MINUTES) {
