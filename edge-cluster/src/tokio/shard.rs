@@ -133,7 +133,7 @@ async fn run(setup: ShardSetup, mut inbox: mpsc::UnboundedReceiver<Order>) {
                 left == 0
             }
             () = shard.clock.notified() => false,
-            () = sleep_until(shard.turns.borrow().due()) => {
+            () = until(shard.turns.borrow().due()) => {
                 shard.next_turn();
                 true
             }
@@ -148,6 +148,13 @@ async fn run(setup: ShardSetup, mut inbox: mpsc::UnboundedReceiver<Order>) {
 #[expect(clippy::disallowed_methods, reason = "the driver owns the clock")]
 pub(super) fn now() -> std::time::Instant {
     std::time::Instant::now()
+}
+
+/// Without the rounding of timers when the time has come already.
+async fn until(deadline: Option<std::time::Instant>) {
+    if deadline.is_none_or(|deadline| deadline > now()) {
+        sleep_until(deadline).await;
+    }
 }
 
 async fn sleep_until(deadline: Option<std::time::Instant>) {
