@@ -10,8 +10,9 @@
 //!
 //! A shard runs on a runtime of its own with a single thread. Whatever is ready for a viewer is written to its socket
 //! in the same loop that received it; the task of a connection only reads, and waits where a socket takes no more. So
-//! one burst of a publisher costs one system call per viewer and no wake-up. Who has more than 32 KiB to get, a newcomer
-//! its GOP for instance, gets the rest in turns with the others.
+//! one burst of a publisher costs one system call per viewer and no wake-up. Viewers that keep up are asked for in groups
+//! first and written to then. Who has more than 32 KiB to get gets the rest in turns with the others; a newcomer gets its
+//! first picture, and the rest of its GOP in turns that wait, 20 ms at most, while others are on the way to theirs.
 
 mod acceptor;
 mod burst;
