@@ -9,10 +9,10 @@ use super::event::Event;
 use super::io::Output;
 use super::question::{Question, QuestionId, QuestionKind, Verdict};
 use super::refusal::Refusal;
+use super::rules::Applicant;
 use super::session::{Asked, Deciding, Stage, Step, WaitsFor};
 use super::vhosts::Vhost;
-use crate::admission::refer_allows;
-use crate::config::{Operation, ReferConfig};
+use crate::config::Operation;
 use crate::conn::ConnId;
 
 /// What a check comes to.
@@ -68,7 +68,6 @@ impl Edge {
         let (request, client, vhost) = (*request, Arc::clone(client), Arc::clone(vhost));
         let operation = client.kind.operation();
         match step {
-            Step::ReferAll => refer(&vhost, &client.page_url, |refer| refer.all.as_deref()),
             Step::OnConnect if connect_allowed || request == Asked::Flv => Check::Pass,
             Step::OnConnect => self.ask(now, conn, &vhost, QuestionKind::Connect),
             Step::TokenTraverse if vhost.cluster.is_edge() && vhost.cluster.token_traverse => {
@@ -78,16 +77,11 @@ impl Edge {
                 }
             }
             Step::TokenTraverse => Check::Pass,
-            Step::Security => match &vhost.security {
-                Some(rules) if !rules.allows(operation, ip) => Check::Refuse(Refusal::Security),
-                _ => Check::Pass,
-            },
-            Step::Name if client.key.stream.is_empty() => Check::Refuse(Refusal::NoStream),
-            Step::Name => Check::Pass,
-            Step::ReferBefore if operation == Operation::Publish => {
-                refer(&vhost, &client.page_url, |refer| refer.publish.as_deref())
+            Step::ReferAll | Step::Security | Step::Name | Step::ReferBefore | Step::ReferAfter => {
+                let (page_url, stream) = (&*client.page_url, &*client.key.stream);
+                let applicant = Applicant { operation, ip, page_url, stream };
+                applicant.refusal(step, &vhost).map_or(Check::Pass, Check::Refuse)
             }
-            Step::ReferBefore => Check::Pass,
             Step::OnRequest => {
                 let question = match operation {
                     Operation::Publish => QuestionKind::Publish,
@@ -95,10 +89,6 @@ impl Edge {
                 };
                 self.ask(now, conn, &vhost, question)
             }
-            Step::ReferAfter if operation == Operation::Play => {
-                refer(&vhost, &client.page_url, |refer| refer.play.as_deref())
-            }
-            Step::ReferAfter => Check::Pass,
             Step::Acquire => match operation {
                 Operation::Publish => self.acquire_publish(now, conn, &client, &vhost),
                 Operation::Play => self.acquire_play(now, conn, &client, &vhost),
@@ -206,16 +196,5 @@ fn question_of(deciding: &Deciding) -> QuestionKind {
         (Step::OnConnect, _) => QuestionKind::Connect,
         (_, Operation::Publish) => QuestionKind::Publish,
         (_, Operation::Play) => QuestionKind::Play,
-    }
-}
-
-fn refer<'a>(
-    vhost: &'a Vhost,
-    page_url: &str,
-    list: impl FnOnce(&'a ReferConfig) -> Option<&'a [String]>,
-) -> Check {
-    match refer_allows(vhost.refer.as_ref().and_then(list), page_url) {
-        true => Check::Pass,
-        false => Check::Refuse(Refusal::Refer),
     }
 }

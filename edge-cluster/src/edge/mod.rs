@@ -54,6 +54,7 @@ mod question;
 mod refusal;
 mod report;
 mod request;
+mod rules;
 mod serve;
 mod session;
 mod shards;

@@ -13,11 +13,12 @@ use super::ids::vid;
 use super::io::{FlvRequest, MovedConnection, Output};
 use super::question::QuestionKind;
 use super::refusal::Refusal;
+use super::rules::Applicant;
 use super::session::{Asked, ConnectFacts, Deciding, FlvBody, Stage, Step, Wire};
 use super::vhosts::Vhost;
 use super::{Conn, TimerKey};
-use crate::admission::{match_mount, refer_allows};
-use crate::config::{EdgeConfig, Operation, ReferConfig};
+use crate::admission::match_mount;
+use crate::config::{EdgeConfig, Operation};
 use crate::conn::ConnId;
 use crate::key::StreamKey;
 
@@ -33,19 +34,15 @@ impl FlvRequest {
         let mounted =
             vhost.http_remux.as_ref().and_then(|remux| match_mount(&remux.mount, &url.vhost, &self.path));
         let Some(mounted) = mounted else { return Some(Refusal::Mount) };
-        let refers = |list: fn(&ReferConfig) -> Option<&[String]>| {
-            refer_allows(vhost.refer.as_ref().and_then(list), &self.page_url)
+        let applicant = Applicant {
+            operation: Operation::Play,
+            ip: self.peer.ip().to_canonical(),
+            page_url: &self.page_url,
+            stream: &mounted.stream,
         };
-        let ip = self.peer.ip().to_canonical();
-        if vhost.security.as_ref().is_some_and(|rules| !rules.allows(Operation::Play, ip)) {
-            Some(Refusal::Security)
-        } else if mounted.stream.is_empty() {
-            Some(Refusal::NoStream)
-        } else if !refers(|refer| refer.all.as_deref()) || !refers(|refer| refer.play.as_deref()) {
-            Some(Refusal::Refer)
-        } else {
-            None
-        }
+        let first = Step::ReferAll;
+        let steps = std::iter::successors(Some(first), |step| Some(step.next()).filter(|next| next != step));
+        steps.into_iter().find_map(|step| applicant.refusal(step, vhost))
     }
 
     /// The host as it stands in a URL, and the query with `?` in front.
