@@ -15,7 +15,6 @@
 //! first picture, and the rest of its GOP in turns that wait, 20 ms at most, while others are on the way to theirs.
 
 mod acceptor;
-mod burst;
 mod connect;
 mod error;
 mod flv;
@@ -25,6 +24,7 @@ mod link;
 mod order;
 mod shard;
 mod turns;
+mod writers;
 
 use std::future::Future;
 use std::net::SocketAddr;

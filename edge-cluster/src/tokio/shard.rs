@@ -12,7 +12,6 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, LocalSet, spawn_local};
 use tokio::time::{Duration, Instant};
 
-use super::burst::Burst;
 use super::connect::{self, Names};
 use super::flv::{FlvBody, PIECES_MAX};
 use super::handle::Shared;
@@ -20,6 +19,7 @@ use super::handler::Answer;
 use super::link::{self, Link, Wire};
 use super::order::Order;
 use super::turns::Turns;
+use super::writers::Writers;
 use crate::config::{EdgeConfig, HostPort};
 use crate::conn::{ConnId, ShardId};
 use crate::conn_map::ConnMap;
@@ -49,7 +49,7 @@ pub(super) struct Shard {
     pub(super) machine: RefCell<Machine>,
     links: RefCell<ConnMap<Entry>>,
     turns: RefCell<Turns>,
-    burst: RefCell<Burst>,
+    writers: RefCell<Writers>,
     /// All connections read into the same buffer, one after the other.
     scratch: RefCell<BytesMut>,
     names: RefCell<Names>,
@@ -94,7 +94,7 @@ async fn run(setup: ShardSetup, mut inbox: mpsc::UnboundedReceiver<Order>) {
         machine: RefCell::new(machine),
         links: RefCell::default(),
         turns: RefCell::default(),
-        burst: RefCell::default(),
+        writers: RefCell::default(),
         scratch: RefCell::default(),
         names: RefCell::default(),
         own: RefCell::new(own),
@@ -260,23 +260,23 @@ impl Shard {
 
     /// Does what the machine wants, until it wants nothing more.
     pub(super) fn pump(self: &Rc<Self>) {
-        let mut burst = self.burst.take();
+        let mut writers = self.writers.take();
         loop {
             let output = self.machine.borrow_mut().poll_output();
             if let Some(Output::Write { conn }) = output {
-                burst.push(conn);
-                if !burst.is_full() {
+                writers.push(conn);
+                if !writers.is_full() {
                     continue;
                 }
             }
-            burst.write(self);
+            writers.write(self);
             match output {
                 Some(Output::Write { .. }) => {}
                 Some(output) => self.carry_out(output),
                 None => break,
             }
         }
-        self.burst.replace(burst);
+        self.writers.replace(writers);
         // What was put in before this call may have moved it. A later one needs nothing: the loop wakes up, and waits again.
         if let Some(next) = self.machine.borrow().poll_timeout()
             && self.armed.get().is_none_or(|armed| next < armed)

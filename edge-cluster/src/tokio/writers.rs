@@ -7,13 +7,13 @@ use super::shard::Shard;
 use crate::conn::ConnId;
 use crate::edge::WholeSegment;
 
-/// Viewers per burst: their states have to stay in the cache while the system sends.
-const BURST: usize = 32;
+/// Viewers per group: their states have to stay in the cache while the system sends.
+const GROUP: usize = 32;
 
 /// Connections that have something to write. Those that get one whole segment are asked for it together, and written to
-/// in a loop that does nothing else: deciding and sending viewer by viewer costs a tenth more.
+/// in a loop that does nothing else: deciding and sending viewer by viewer costs up to a tenth more.
 #[derive(Debug, Default)]
-pub(super) struct Burst {
+pub(super) struct Writers {
     conns: Vec<ConnId>,
     links: Vec<(ConnId, Rc<Link>)>,
     writes: Vec<Write>,
@@ -28,13 +28,13 @@ struct Write {
     sent: usize,
 }
 
-impl Burst {
+impl Writers {
     pub(super) fn push(&mut self, conn: ConnId) {
         self.conns.push(conn);
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.conns.len() >= BURST
+        self.conns.len() >= GROUP
     }
 
     /// Writes to all of them.
