@@ -88,50 +88,52 @@ pub(crate) fn run(args: &Args) -> io::Result<bool> {
     }
     let first = pid.map(Usage::of).transpose()?;
     let mut kept = true;
-    let mut attacks = attacks.into_iter();
-    let mut current = attacks.next().zip(Some(args.attack_retries));
-    while let Some((attack, retries)) = current {
-        let before = pid.map(Usage::of).transpose()?;
-        band.restart_counting();
-        let begin = crate::clock::Nanos::now();
-        orders.send(attack).map_err(io::Error::other)?;
-        let mut result = None;
-        band.play_while(|| {
-            result = match outcomes.try_recv() {
-                Ok(outcome) => Some(outcome),
-                Err(TryRecvError::Empty) => return true,
-                Err(TryRecvError::Disconnected) => Some(Err(io::Error::other("the attackers have ended"))),
+    for attack in attacks {
+        for left in (0..=args.attack_retries).rev() {
+            let before = pid.map(Usage::of).transpose()?;
+            band.restart_counting();
+            let begin = crate::clock::Nanos::now();
+            orders.send(attack).map_err(io::Error::other)?;
+            let mut result = None;
+            band.play_while(|| {
+                result = match outcomes.try_recv() {
+                    Ok(outcome) => Some(outcome),
+                    Err(TryRecvError::Empty) => return true,
+                    Err(TryRecvError::Disconnected) => {
+                        Some(Err(io::Error::other("the attackers have ended")))
+                    }
+                };
+                false
+            })?;
+            let outcome = result.ok_or_else(|| io::Error::other("no outcome"))??;
+            let seconds = crate::clock::Nanos::now().since(begin) as f64 / 1e9;
+            let ended = server.as_mut().and_then(Server::ended);
+            // A server that has ended has no memory to look at.
+            let after = pid.and_then(|pid| Usage::of(pid).ok());
+            let round = Round {
+                attack,
+                seconds,
+                outcome,
+                service: service(&mut band, args, seconds),
+                memory: before.zip(after),
+                ended,
             };
-            false
-        })?;
-        let outcome = result.ok_or_else(|| io::Error::other("no outcome"))??;
-        let seconds = crate::clock::Nanos::now().since(begin) as f64 / 1e9;
-        let ended = server.as_mut().and_then(Server::ended);
-        // A server that has ended has no memory to look at.
-        let after = pid.and_then(|pid| Usage::of(pid).ok());
-        let round = Round {
-            attack,
-            seconds,
-            outcome,
-            service: service(&mut band, args, seconds),
-            memory: before.zip(after),
-            ended,
-        };
-        let broken = verdict::broken(args, &round, first);
-        println!("{}", verdict::line(&round, &broken));
-        for line in &broken {
-            eprintln!("jam-load: {}: {line}", attack.name());
+            let broken = verdict::broken(args, &round, first);
+            println!("{}", verdict::line(&round, &broken));
+            for line in &broken {
+                eprintln!("jam-load: {}: {line}", attack.name());
+            }
+            if round.ended.is_some() {
+                return Ok(false);
+            }
+            if broken.is_empty() {
+                break;
+            }
+            match left {
+                0 => kept = false,
+                _ => eprintln!("jam-load: {}: again, in case the machine stood still", attack.name()),
+            }
         }
-        if round.ended.is_some() {
-            return Ok(false);
-        }
-        current = if broken.is_empty() || retries == 0 {
-            kept &= broken.is_empty();
-            attacks.next().zip(Some(args.attack_retries))
-        } else {
-            eprintln!("jam-load: {}: again, in case the machine stood still", attack.name());
-            Some((attack, retries - 1))
-        };
     }
     band.leave()?;
     Ok(kept)
