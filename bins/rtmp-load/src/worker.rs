@@ -58,6 +58,7 @@ pub(crate) struct Worker {
     settled: Vec<bool>,
     /// Viewers that have begun and have something to read.
     later: VecDeque<usize>,
+    is_later: Vec<bool>,
     /// Seats that were taken, in order.
     joined: usize,
     /// Seats of viewers that keep up.
@@ -88,6 +89,7 @@ impl Worker {
             viewers: seats.iter().map(|_| None).collect(),
             settled: vec![false; seats.len()],
             later: VecDeque::new(),
+            is_later: vec![false; seats.len()],
             seats,
             joined: 0,
             prompt,
@@ -119,7 +121,10 @@ impl Worker {
             for event in &events {
                 let index = event.token().0;
                 if self.has_started(index) {
-                    self.later.push_back(index);
+                    // Once, however often something comes until then.
+                    if !std::mem::replace(&mut self.is_later[index], true) {
+                        self.later.push_back(index);
+                    }
                 } else {
                     has_newcomers = true;
                     self.read(index, instant());
@@ -158,6 +163,7 @@ impl Worker {
     fn read_later(&mut self) {
         let until = instant() + LATER;
         while let Some(index) = self.later.pop_front() {
+            self.is_later[index] = false;
             let now = instant();
             self.read(index, now);
             if now >= until {
