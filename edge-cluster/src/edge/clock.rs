@@ -93,7 +93,7 @@ impl Edge {
 
     /// Takes a sample of all counters, for the rates.
     fn sample(&mut self, now: Instant) {
-        for conn in self.conns.values_mut() {
+        for (_, conn) in self.conns.iter_mut() {
             match conn {
                 Conn::Session(session) => session.meter.sample(now),
                 Conn::Upstream(upstream) => upstream.meter.sample(now),

@@ -38,11 +38,11 @@ impl Edge {
 
     /// The connection is gone.
     pub(super) fn on_closed(&mut self, now: Instant, conn: ConnId) {
-        match self.conns.get(&conn) {
+        match self.conns.get(conn) {
             Some(Conn::Session(_)) => {
                 self.leave(now, conn);
                 self.timers.remove(TimerKey::Conn(conn));
-                let Some(Conn::Session(session)) = self.conns.remove(&conn) else { return };
+                let Some(Conn::Session(session)) = self.conns.remove(conn) else { return };
                 let reason = match session.stage {
                     Stage::Closing(reason) => reason,
                     _ => CloseReason::Peer,

@@ -49,7 +49,7 @@ impl Edge {
 
     /// A publisher's times change while it publishes; its chunk size does not.
     fn reload_publisher(&mut self, conn: ConnId) {
-        let Some(Conn::Session(session)) = self.conns.get_mut(&conn) else { return };
+        let Some(Conn::Session(session)) = self.conns.get_mut(conn) else { return };
         let vhost = session.client.as_ref().and_then(|client| self.vhosts.named(&client.key.vhost));
         let (Some(vhost), Stage::Publishing(_)) = (vhost, &session.stage) else { return };
         let vhost = Arc::clone(vhost);
@@ -66,13 +66,13 @@ impl Edge {
         let until = now + self.options.drain_limit;
         self.draining = Some(until);
         self.timers.set(TimerKey::Drain, Some(until));
-        for (conn, entry) in &mut self.conns {
+        for (conn, entry) in self.conns.iter_mut() {
             let Conn::Session(session) = entry else { continue };
             if let Some(rtmp) = session.rtmp()
                 // Clients that do not understand it, or are not connected yet, stay until they leave.
                 && rtmp.request_reconnect(None, "server is stopping").unwrap_or(false)
             {
-                self.outputs.push_back(Output::Write { conn: *conn });
+                self.outputs.push_back(Output::Write { conn });
             }
         }
         self.check_drained();
@@ -86,13 +86,13 @@ impl Edge {
     }
 
     fn sessions(&self) -> Vec<ConnId> {
-        let session = |(conn, entry): (&ConnId, &Conn)| matches!(entry, Conn::Session(_)).then_some(*conn);
+        let session = |(conn, entry): (ConnId, &Conn)| matches!(entry, Conn::Session(_)).then_some(conn);
         self.conns.iter().filter_map(session).collect()
     }
 
     /// Tells once that a draining shard has nobody left.
     pub(super) fn check_drained(&mut self) {
-        let anybody = self.conns.values().any(|conn| matches!(conn, Conn::Session(_)));
+        let anybody = self.conns.iter().any(|(_, conn)| matches!(conn, Conn::Session(_)));
         if self.draining.is_some() && !anybody && !self.drained {
             self.drained = true;
             self.event(Event::Drained);
@@ -103,7 +103,7 @@ impl Edge {
     pub fn find_client(&self, client_id: &str) -> Option<ConnId> {
         self.conns.iter().find_map(|(conn, entry)| match entry {
             Conn::Session(session) if *session.client_id == *client_id && session.client.is_some() => {
-                Some(*conn)
+                Some(conn)
             }
             _ => None,
         })

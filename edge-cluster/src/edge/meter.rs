@@ -30,14 +30,20 @@ impl Meter {
     }
 
     pub(super) fn traffic(&self, now: Instant) -> Traffic {
+        self.traffic_with(now, 0)
+    }
+
+    /// The same, when `more` bytes were sent than it knows of.
+    pub(super) fn traffic_with(&self, now: Instant, more: u64) -> Traffic {
+        let total = self.sent + more;
         let [(since, sent, received), ..] = self.samples;
         let millis = u64::try_from(now.saturating_duration_since(since).as_millis()).unwrap_or(u64::MAX);
         // Bits per millisecond are kilobits per second.
         let rate = |bytes: u64| u32::try_from(bytes.saturating_mul(8) / millis.max(1)).unwrap_or(u32::MAX);
         Traffic {
-            sent_bytes: self.sent,
+            sent_bytes: total,
             received_bytes: self.received,
-            sent_kbps_30s: rate(self.sent.saturating_sub(sent)),
+            sent_kbps_30s: rate(total.saturating_sub(sent)),
             received_kbps_30s: rate(self.received.saturating_sub(received)),
         }
     }

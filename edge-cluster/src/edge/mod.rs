@@ -36,6 +36,7 @@
 mod client;
 mod clock;
 mod close;
+mod conns;
 mod control;
 mod decide;
 mod event;
@@ -86,13 +87,12 @@ pub use whole::WholeSegment;
 
 use crate::config::EdgeConfig;
 use crate::conn::{ConnId, ShardId};
+use conns::{Conn, Conns};
 use memory::MediaMemory;
 use probe::ProbeRun;
 use rtmp_core::ConnectionConfig;
-use session::Session;
 use streams::{StreamId, Streams};
 use timers::Timers;
-use upstream::Upstream;
 use vhosts::{Vhosts, connection_config};
 
 /// One shard of an edge.
@@ -115,7 +115,7 @@ pub struct Edge {
     shard: ShardId,
     shards: u16,
     seed: u64,
-    conns: BTreeMap<ConnId, Conn>,
+    conns: Conns,
     streams: Streams,
     outputs: VecDeque<Output>,
     timers: Timers<TimerKey>,
@@ -132,13 +132,6 @@ pub struct Edge {
     /// The edge stops; what is left at this time is closed.
     draining: Option<Instant>,
     drained: bool,
-}
-
-/// What a connection is.
-#[derive(Debug)]
-enum Conn {
-    Session(Box<Session>),
-    Upstream(Box<Upstream>),
 }
 
 /// Whose deadline it is.
@@ -172,7 +165,7 @@ impl Edge {
             shard,
             shards: shards.max(1),
             seed,
-            conns: BTreeMap::new(),
+            conns: Conns::default(),
             streams: Streams::default(),
             outputs: VecDeque::new(),
             timers,

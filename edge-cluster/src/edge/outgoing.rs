@@ -8,6 +8,7 @@ use rtmp_core::MediaKind;
 use rtmp_core::flv::{self, Content};
 use rtmp_core::segment::{Outgoing, Ring};
 
+use super::conns::Follower;
 use super::session::{FlvBody, Session, Stage, Wire};
 use super::streams::Stream;
 use super::upstream::{Owner, Upstream};
@@ -93,14 +94,15 @@ impl Edge {
     /// When everything is taken and it was not the [last](EdgeOutgoing::is_last), ask again.
     pub fn outgoing(&mut self, now: Instant, conn: ConnId) -> Option<EdgeOutgoing<'_>> {
         let all = &mut self.totals.sent_bytes;
-        match self.conns.get_mut(&conn)? {
+        let (found, followers) = self.conns.with_followers(conn)?;
+        match found {
             Conn::Session(session) => {
-                let stream = match session.stage {
-                    Stage::Playing(id) => self.streams.get_mut(id),
+                let playing = match session.stage {
+                    Stage::Playing(id) => self.streams.get_mut(id).map(|stream| (id, stream)),
                     _ => None,
                 };
                 let Session { wire, meter, .. } = &mut **session;
-                let Some(stream) = stream else {
+                let Some((id, stream)) = playing else {
                     let bytes = Bytes::Private(wire.private());
                     return Some(EdgeOutgoing {
                         bytes,
@@ -120,11 +122,15 @@ impl Edge {
                         continues: false,
                     });
                 }
+                let is_rtmp = matches!(wire, Wire::Rtmp(_));
                 let continues = stream.hub.prepare(now, conn, wire);
                 let private = wire.private();
                 if private.is_empty() {
                     // A viewer lives for hours and says little: it does not keep a buffer.
                     *private = BytesMut::new();
+                    if is_rtmp && !continues {
+                        followers.insert(conn, Follower { stream: id, sent: 0 });
+                    }
                 }
                 let bytes = Bytes::Shared(stream.hub.outgoing(conn, private)?);
                 let counters = [Some(&mut meter.sent), Some(all), Some(&mut stream.meter.sent)];

@@ -31,7 +31,7 @@ impl Edge {
         self.want_source(now, id, client)?;
         let asked = self.asked(conn);
         let Some(stream) = self.streams.get_mut(id) else { return Err(Refusal::StreamNotFound) };
-        let Some(super::Conn::Session(session)) = self.conns.get_mut(&conn) else { return Ok(()) };
+        let Some(super::Conn::Session(session)) = self.conns.get_mut(conn) else { return Ok(()) };
         let mut lane = Lane::Flv;
         let mut msid = 0;
         if let (Some(Asked::Play(request)), Wire::Rtmp(rtmp)) = (asked, &mut session.wire) {
@@ -66,7 +66,7 @@ impl Edge {
         if let Some(stream) = self.streams.get_mut(id) {
             stream.viewers.remove(&conn);
             stream.waiting.retain(|(_, waiting)| *waiting != conn);
-            if let Some(super::Conn::Session(session)) = self.conns.get_mut(&conn) {
+            if let Some(super::Conn::Session(session)) = self.conns.get_mut(conn) {
                 finish_segment(&mut stream.hub, conn, session.private());
             }
             stream.hub.leave(conn);

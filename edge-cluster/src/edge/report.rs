@@ -20,7 +20,7 @@ impl Edge {
         let mut clients = Vec::new();
         let mut of_vhost: BTreeMap<Arc<str>, (u32, Traffic)> =
             self.retired.iter().map(|(name, traffic)| (Arc::clone(name), (0, *traffic))).collect();
-        for entry in self.conns.values() {
+        for (conn, entry) in self.conns.iter() {
             let Conn::Session(session) = entry else { continue };
             let (Stage::Playing(_) | Stage::Publishing(_), Some(info)) = (&session.stage, &session.client)
             else {
@@ -30,7 +30,7 @@ impl Edge {
             clients.push(ClientSnapshot {
                 info: Arc::clone(info),
                 alive: now.saturating_duration_since(session.opened),
-                traffic: session.meter.traffic(now),
+                traffic: session.meter.traffic_with(now, self.conns.sent_as_follower(conn)),
                 waiting: self.waiting(&session.stage, info.conn),
             });
         }
@@ -71,18 +71,18 @@ impl Edge {
 
     /// The pushes and forwards that another server takes now.
     fn outlets(&self, now: Instant) -> Vec<OutletSnapshot> {
-        let outlet = |(conn, entry): (&ConnId, &Conn)| {
+        let outlet = |(conn, entry): (ConnId, &Conn)| {
             let Conn::Upstream(upstream) = entry else { return None };
             let Owner::Outlet(id, number) = upstream.owner else { return None };
             let stream = self.streams.get(id)?;
             Some(OutletSnapshot {
                 kind: upstream.owner.kind(),
                 key: stream.key.clone(),
-                conn: *conn,
+                conn,
                 target: stream.home.as_ref()?.outlets.get(&number)?.machine.target()?.to_string(),
                 alive: now.saturating_duration_since(upstream.opened),
                 traffic: upstream.meter.traffic(now),
-                waiting: stream.hub.waiting_messages(*conn)?,
+                waiting: stream.hub.waiting_messages(conn)?,
             })
         };
         self.conns.iter().filter_map(outlet).collect()
@@ -100,7 +100,8 @@ impl Edge {
             viewers: clients.len() as u64 - publishers,
             publishers,
             streams: streams.len() as u64,
-            received_bytes: self.totals.received_bytes + self.conns.values().map(received).sum::<u64>(),
+            received_bytes: self.totals.received_bytes
+                + self.conns.iter().map(|(_, conn)| received(conn)).sum::<u64>(),
             memory_bytes: streams.iter().map(|stream| stream.memory_bytes).sum(),
             media_bytes_max: self.media_limit() as u64,
             ..self.totals

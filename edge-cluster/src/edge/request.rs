@@ -126,7 +126,7 @@ impl Edge {
         self.decide(now, conn, asked, client, vhost, Step::ReferAll);
         if home != self.shard
             && self.session(conn).is_some_and(|session| matches!(session.stage, Stage::Deciding(_)))
-            && let Some(Conn::Session(session)) = self.conns.remove(&conn)
+            && let Some(Conn::Session(session)) = self.conns.remove(conn)
         {
             self.timers.remove(TimerKey::Conn(conn));
             let state = Box::new(MovedConnection { session });

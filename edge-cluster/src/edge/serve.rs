@@ -60,7 +60,7 @@ impl Edge {
     }
 
     pub(super) fn on_received(&mut self, now: Instant, conn: ConnId, bytes: &mut BytesMut) {
-        match self.conns.get_mut(&conn) {
+        match self.conns.get_mut(conn) {
             Some(Conn::Session(_)) => self.on_session_bytes(now, conn, bytes),
             Some(Conn::Upstream(_)) => self.on_upstream_bytes(now, conn, bytes),
             None => bytes.clear(),
@@ -191,7 +191,7 @@ impl Edge {
     }
 
     pub(super) fn touch_conn(&mut self, conn: ConnId) {
-        if let Some(Conn::Session(session)) = self.conns.get(&conn)
+        if let Some(Conn::Session(session)) = self.conns.get(conn)
             && !session.is_closing()
         {
             self.timers.set(TimerKey::Conn(conn), session.poll_timeout());
@@ -199,7 +199,7 @@ impl Edge {
     }
 
     pub(super) fn session(&mut self, conn: ConnId) -> Option<&mut Session> {
-        match self.conns.get_mut(&conn)? {
+        match self.conns.get_mut(conn)? {
             Conn::Session(session) => Some(session),
             Conn::Upstream(_) => None,
         }

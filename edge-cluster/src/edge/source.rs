@@ -219,7 +219,7 @@ impl Edge {
         stream.hub.apply(now, update);
         if !was_known && stream.hub.content().is_some() {
             // Viewers over HTTP were held back until now.
-            let is_flv = |conn: &&ConnId| match self.conns.get(*conn) {
+            let is_flv = |conn: &&ConnId| match self.conns.get(**conn) {
                 Some(Conn::Session(session)) => matches!(session.wire, super::session::Wire::Flv(_)),
                 _ => false,
             };
@@ -253,7 +253,7 @@ impl Edge {
     fn announce_chunk_size(&mut self, id: StreamId) {
         let Some(stream) = self.streams.get(id) else { return };
         for conn in &stream.viewers {
-            if let Some(Conn::Session(session)) = self.conns.get_mut(conn)
+            if let Some(Conn::Session(session)) = self.conns.get_mut(*conn)
                 && let Some(rtmp) = session.rtmp()
             {
                 rtmp.configure(stream.vhost.with_chunk_size(stream.chunk_size));

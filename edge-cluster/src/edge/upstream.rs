@@ -73,7 +73,7 @@ impl Edge {
     /// A machine is done with a connection: it says these bytes, and the driver closes it.
     pub(super) fn close_upstream(&mut self, conn: Option<ConnId>, farewell: BytesMut) {
         let Some(conn) = conn else { return };
-        let Some(Conn::Upstream(upstream)) = self.conns.get_mut(&conn) else { return };
+        let Some(Conn::Upstream(upstream)) = self.conns.get_mut(conn) else { return };
         if upstream.farewell.is_none() {
             upstream.farewell = Some(farewell);
             self.outputs.push_back(Output::Close { conn, reason: CloseReason::Done });
@@ -90,7 +90,7 @@ impl Edge {
                 break;
             }
         }
-        if let Some(Conn::Upstream(upstream)) = self.conns.get_mut(&conn) {
+        if let Some(Conn::Upstream(upstream)) = self.conns.get_mut(conn) {
             upstream.meter.received += (before - bytes.len()) as u64;
         }
     }
@@ -116,14 +116,14 @@ impl Edge {
     }
 
     fn forget_upstream(&mut self, conn: ConnId) {
-        if let Some(Conn::Upstream(upstream)) = self.conns.remove(&conn) {
+        if let Some(Conn::Upstream(upstream)) = self.conns.remove(conn) {
             self.totals.received_bytes += upstream.meter.received;
         }
     }
 
     /// Gives the input to the machine the connection belongs to, and does what that wants.
     fn upstream_input(&mut self, now: Instant, conn: ConnId, input: UpstreamInput<'_>) -> Progress {
-        let Some(Conn::Upstream(upstream)) = self.conns.get(&conn) else { return Progress::NeedBytes };
+        let Some(Conn::Upstream(upstream)) = self.conns.get(conn) else { return Progress::NeedBytes };
         if upstream.farewell.is_some() {
             if let UpstreamInput::Received(bytes) = input {
                 bytes.clear();

@@ -2,9 +2,8 @@
 
 use rtmp_core::segment::Whole;
 
-use super::session::{Stage, Wire};
+use super::Edge;
 use super::streams::StreamId;
-use super::{Conn, Edge};
 use crate::conn::ConnId;
 
 /// A segment that a viewer was given as a whole: [`Edge::take_whole`].
@@ -36,19 +35,14 @@ impl Edge {
     /// The code that decides and the system's code that sends push each other out of the caches. A driver that asks for
     /// a group of viewers first and writes to all of them then is faster than one that goes from viewer to viewer.
     pub fn take_whole(&mut self, conn: ConnId) -> Option<WholeSegment> {
-        let Conn::Session(session) = self.conns.get_mut(&conn)? else { return None };
-        let (Stage::Playing(id), Wire::Rtmp(rtmp)) = (&session.stage, &mut session.wire) else { return None };
-        // An empty buffer that still has room is let go by `outgoing`.
-        if rtmp.outgoing().capacity() > 0 {
-            return None;
-        }
-        let stream = self.streams.get_mut(*id)?;
+        let follower = self.conns.follower(conn)?;
+        let stream = self.streams.get_mut(follower.stream)?;
         let whole = stream.hub.take_whole(conn)?;
         let bytes = whole.len() as u64;
-        session.meter.sent += bytes;
+        follower.sent += bytes;
         stream.meter.sent += bytes;
         self.totals.sent_bytes += bytes;
-        Some(WholeSegment { stream: *id, whole })
+        Some(WholeSegment { stream: follower.stream, whole })
     }
 
     /// The bytes of a segment that was taken; none when it is gone.
@@ -62,9 +56,9 @@ impl Edge {
         let WholeSegment { stream, whole } = segment;
         let unsent = whole.len().saturating_sub(sent) as u64;
         let Some(stream) = self.streams.get_mut(stream) else { return };
-        let Some(Conn::Session(session)) = self.conns.get_mut(&conn) else { return };
+        let Some(follower) = self.conns.follower(conn) else { return };
         if stream.hub.give_back(conn, whole, sent) {
-            session.meter.sent = session.meter.sent.saturating_sub(unsent);
+            follower.sent = follower.sent.saturating_sub(unsent);
             stream.meter.sent = stream.meter.sent.saturating_sub(unsent);
             self.totals.sent_bytes = self.totals.sent_bytes.saturating_sub(unsent);
         }

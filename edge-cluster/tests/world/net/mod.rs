@@ -90,6 +90,8 @@ pub(crate) struct Net<C> {
     pub(crate) bodies: BTreeMap<(usize, ConnId), BytesMut>,
     /// Outputs that had no effect to wait for.
     pub(crate) flv_accepted: BTreeSet<(usize, ConnId)>,
+    /// Bytes that servers have sent, by connection.
+    sent: BTreeMap<(usize, ConnId), u64>,
 }
 
 /// Smallest step of time.
@@ -109,6 +111,7 @@ impl<C: Client> Net<C> {
             link: LinkConfig::default(),
             bodies: BTreeMap::new(),
             flv_accepted: BTreeSet::new(),
+            sent: BTreeMap::new(),
         }
     }
 
@@ -193,7 +196,20 @@ impl<C: Client> Net<C> {
 
     pub(crate) fn snapshot(&self, node: usize) -> edge_cluster::edge::Snapshot {
         let parts = self.nodes[node].shards.iter().map(|shard| shard.snapshot(self.now));
-        edge_cluster::edge::Snapshot::merge(parts)
+        let snapshot = edge_cluster::edge::Snapshot::merge(parts);
+        for client in &snapshot.clients {
+            assert_eq!(
+                client.traffic.sent_bytes,
+                self.sent_bytes(node, client.info.conn),
+                "{:?}",
+                client.info
+            );
+        }
+        snapshot
+    }
+
+    fn sent_bytes(&self, node: usize, conn: ConnId) -> u64 {
+        self.sent.get(&(node, conn)).copied().unwrap_or(0)
     }
 
     pub(crate) fn memory_bytes(&self, node: usize) -> usize {

@@ -37,18 +37,24 @@ impl<C: Client> Net<C> {
         let side = &mut ends[end];
         side.blocked = false;
         let machine = &mut self.nodes[node].shards[usize::from(shard.0)];
+        let total = self.sent.entry((node, conn)).or_default();
+        let mut may_wait = true;
         if let Some(segment) = machine.take_whole(conn) {
             let sent = pair.send(self.now, ENDS[end], &mut machine.whole_bytes(&segment));
-            if sent < segment.len() {
+            *total += sent as u64;
+            may_wait = sent < segment.len();
+            if may_wait {
                 machine.give_back(conn, segment, sent);
             }
         }
-        while let Some(mut outgoing) = machine.outgoing(self.now, conn) {
+        while may_wait && let Some(mut outgoing) = machine.outgoing(self.now, conn) {
             let waiting = outgoing.remaining();
             if waiting == 0 {
                 break;
             }
-            if pair.send(self.now, ENDS[end], &mut outgoing) < waiting {
+            let sent = pair.send(self.now, ENDS[end], &mut outgoing);
+            *total += sent as u64;
+            if sent < waiting {
                 side.blocked = true;
                 break;
             }
@@ -66,8 +72,12 @@ impl<C: Client> Net<C> {
     }
 
     pub(super) fn input(&mut self, node: usize, shard: ShardId, input: Input<'_>) {
+        let closed = if let Input::Closed { conn } = &input { Some(*conn) } else { None };
         self.nodes[node].shards[usize::from(shard.0)].handle_input(self.now, input);
         self.pump(node, shard);
+        if let Some(conn) = closed {
+            self.sent.remove(&(node, conn));
+        }
     }
 
     pub(super) fn pump(&mut self, node: usize, shard: ShardId) {
@@ -92,6 +102,7 @@ impl<C: Client> Net<C> {
                     {
                         let piece = outgoing.copy_to_bytes(outgoing.remaining());
                         body.extend_from_slice(&piece);
+                        *self.sent.entry((node, conn)).or_default() += piece.len() as u64;
                     }
                 } else if let Some((line, end)) = self.end_of(node, conn)
                     && !self.lines[line].ends[end].blocked
@@ -146,6 +157,9 @@ impl<C: Client> Net<C> {
                     &event
                 {
                     self.nodes[node].pulls.insert(*conn, key.clone());
+                }
+                if let Event::Closed { conn, sent_bytes, .. } = event {
+                    assert_eq!(sent_bytes, self.sent_bytes(node, conn), "of {conn:?}, which is closed");
                 }
                 self.nodes[node].events.push(event);
             }
