@@ -55,8 +55,9 @@ impl Hub {
         }
     }
 
-    /// Drops what a viewer at segment `at` has in its queue, because that is too long; its new position is returned.
-    pub(super) fn resync(&mut self, slot: u32, at: u64) -> u64 {
+    /// Drops what a viewer at segment `at` has in front of segment `from`, because its queue is too long or memory is
+    /// short; its new position is returned.
+    pub(super) fn resync(&mut self, slot: u32, at: u64, from: u64) -> u64 {
         let end = self.store.end();
         let allowed = self.store.allowed();
         let known = self.known(slot);
@@ -67,8 +68,8 @@ impl Hub {
         // A later source without pictures yet will begin with a key frame. Those of the last one are over.
         let to = match key {
             Some(key) => key,
-            None if waits_for_key => end,
-            None => allowed.max(self.epoch_start),
+            None if waits_for_key || !self.is_active => end,
+            None => from.max(self.epoch_start),
         };
         viewer.park(Place::Begin { at: to, known });
         viewer.waits_for_key = waits_for_key;
@@ -153,7 +154,7 @@ impl Hub {
         };
         for slot in 0..self.viewers.len() as u32 {
             if let Some(at) = self.position(slot).filter(|at| *at < kept_from) {
-                self.resync(slot, at);
+                self.resync(slot, at, kept_from);
             }
         }
         self.trim(self.slowest());

@@ -80,7 +80,7 @@ pub struct Hub {
     epoch: u32,
     /// The first segment of the running source, or of the last one.
     pub(super) epoch_start: u64,
-    is_active: bool,
+    pub(super) is_active: bool,
     pub(super) chunk_size: u32,
     last_number: Option<u64>,
     pub(super) atc: bool,
@@ -335,7 +335,7 @@ impl Hub {
             }
             let Some(at) = viewer.position() else { continue };
             if at < allowed && (at >= viewer.exempt_before || at < gop_start) {
-                slowest = slowest.min(self.resync(slot as u32, at));
+                slowest = slowest.min(self.resync(slot as u32, at, allowed));
                 continue;
             }
             slowest = slowest.min(at);

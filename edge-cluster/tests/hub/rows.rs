@@ -366,6 +366,32 @@ fn memory_is_let_go_when_it_is_short() {
 }
 
 #[test]
+fn nothing_is_sent_again_when_memory_is_let_go_behind_the_end_of_a_source() {
+    let mut world = World::new("min_latency on; play { send_min_interval 10; }");
+    let viewer = world.viewer();
+    world.push_each(&opening(0));
+    world.advance(1000);
+    world.push(&[key(0, 0), audio(3, 0), inter(40, 1), audio(43, 1)]);
+    world.push(&[inter(80, 2), audio(83, 2)]);
+    for _ in 0..2 {
+        world.advance(10);
+    }
+    let before = world.players[viewer].letters();
+    assert!(before.ends_with("KAV"), "{before}");
+    world.end();
+    world.hub.shed(Shed::Everything);
+    world.begin();
+    world.push_each(&opening(5000));
+    world.push_each(&[key(5000, 100), audio(5003, 100)]);
+    for _ in 0..100 {
+        world.advance(10);
+    }
+    let after = world.players[viewer].letters();
+    assert!(!after[before.len()..].contains('V') && after.ends_with("KA"), "{before}, then {after}");
+    assert!(world.players[viewer].times().is_sorted(), "{:?}", world.players[viewer].times());
+}
+
+#[test]
 fn queues_are_let_go_before_the_gop_cache_is() {
     let mut world = World::new(MIN_LATENCY);
     let viewer = world.viewer();
