@@ -144,6 +144,7 @@ impl Teller {
                             log.warn(&cid, &text);
                         }
                     }
+                    CloseReason::OriginsLost => self.upstream_trouble(&cid, &text),
                     // Why was said when it happened.
                     CloseReason::Refused(_) => log.debug(&cid, &text),
                     // Who says nothing at all is a port scan or a health check.
@@ -163,21 +164,23 @@ impl Teller {
             Event::UpstreamBegan { kind, key, conn } => {
                 log.info(&conn.to_string(), &format!("edge-{kind} began, url={key}"));
             }
-            Event::UpstreamEnded { kind, key, target, reason, is_failure } => {
-                let text = format!("edge-{kind} of {target} ended, url={key}: {reason}");
-                match is_failure {
-                    true => self.upstream_trouble(&text),
-                    false => log.info(log.cid(), &text),
-                }
+            // A failure is told by the next event: it is the server's, or its publisher is dropped for it.
+            Event::UpstreamEnded { is_failure: true, .. } => {}
+            Event::UpstreamEnded { kind, key, target, reason, .. } => {
+                log.info(log.cid(), &format!("edge-{kind} of {target} ended, url={key}: {reason}"));
             }
             Event::UpstreamFailed { kind, key, target, reason } => {
-                self.upstream_trouble(&format!("edge-{kind} of {target} failed, url={key}: {reason}"));
+                self.upstream_trouble(
+                    log.cid(),
+                    &format!("edge-{kind} of {target} failed, url={key}: {reason}"),
+                );
             }
             Event::UpstreamWaits { kind, key, wait } => {
                 let wait = wait.as_secs_f64();
-                self.upstream_trouble(&format!(
-                    "edge-{kind} waits {wait:.1} s, because every server has failed, url={key}"
-                ));
+                self.upstream_trouble(
+                    log.cid(),
+                    &format!("edge-{kind} waits {wait:.1} s, because every server has failed, url={key}"),
+                );
             }
             Event::UpstreamRedirected { kind, key, from, to } => {
                 log.info(log.cid(), &format!("edge-{kind} of {from} redirected to {to}, url={key}"));
@@ -252,9 +255,9 @@ impl Teller {
         }
     }
 
-    fn upstream_trouble(&self, text: &str) {
+    fn upstream_trouble(&self, cid: &str, text: &str) {
         if self.is_within_budget(|state| &mut state.upstream, "more upstream connections ended or failed") {
-            self.log.warn(self.log.cid(), text);
+            self.log.warn(cid, text);
         }
     }
 

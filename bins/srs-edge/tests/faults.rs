@@ -107,4 +107,9 @@ fn viewers_of_an_edge_outlive_their_killed_origin() {
     }
     drop(viewer);
     assert_eq!(edge.stop(Signal::SIGTERM).code(), Some(0));
+    let log = folder.read("b.log");
+    let warnings: Vec<_> = log.lines().filter(|line| line.contains("[WARN]")).collect();
+    let says = |words: &str| warnings.iter().any(|line| line.contains(words));
+    assert!(says(" failed, url="), "{log}");
+    assert!(!says(" ended, url="), "a failure is told once: {log}");
 }
