@@ -180,6 +180,7 @@ fn a_reload_names_what_a_directory_does_not_take_over() {
     server.wait_for_line("--listfilter changed; that takes a restart");
     server.wait_for_line("--serverpublicip changed; that takes a restart");
     server.wait_for_line("settings reloaded");
+    assert!(server.stop(Signal::SIGTERM).0.success());
     std::fs::remove_file(&config).unwrap();
 }
 
