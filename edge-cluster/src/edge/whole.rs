@@ -2,8 +2,8 @@
 
 use rtmp_core::segment::Whole;
 
-use super::Edge;
 use super::streams::StreamId;
+use super::{Conn, Edge};
 use crate::conn::ConnId;
 
 /// A segment that a viewer was given as a whole: [`Edge::take_whole`].
@@ -56,9 +56,9 @@ impl Edge {
         let WholeSegment { stream, whole } = segment;
         let unsent = whole.len().saturating_sub(sent) as u64;
         let Some(stream) = self.streams.get_mut(stream) else { return };
-        let Some(follower) = self.conns.follower(conn) else { return };
+        let Some(Conn::Session(session)) = self.conns.get_mut(conn) else { return };
         if stream.hub.give_back(conn, whole, sent) {
-            follower.sent = follower.sent.saturating_sub(unsent);
+            session.meter.sent = session.meter.sent.saturating_sub(unsent);
             stream.meter.sent = stream.meter.sent.saturating_sub(unsent);
             self.totals.sent_bytes = self.totals.sent_bytes.saturating_sub(unsent);
         }
