@@ -40,9 +40,8 @@ impl FlvRequest {
             page_url: &self.page_url,
             stream: &mounted.stream,
         };
-        let first = Step::ReferAll;
-        let steps = std::iter::successors(Some(first), |step| Some(step.next()).filter(|next| next != step));
-        steps.into_iter().find_map(|step| applicant.refusal(step, vhost))
+        let next = |step: &Step| (*step != Step::Acquire).then(|| step.next());
+        std::iter::successors(Some(Step::ReferAll), next).find_map(|step| applicant.refusal(step, vhost))
     }
 
     /// The host as it stands in a URL, and the query with `?` in front.
