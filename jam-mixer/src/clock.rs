@@ -7,17 +7,9 @@ use std::time::{Duration, Instant};
 pub(crate) struct TickClock {
     start: Instant,
     samples: u64,
-    /// The number of the tick that is due next.
+    /// The number of the tick that is due next, and its deadline.
     next: u64,
-}
-
-/// What to do now.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Due {
-    /// Ticks that are given up: time that passed while the server did not run.
-    pub(crate) skip: u64,
-    /// Ticks to run now, back to back.
-    pub(crate) run: u64,
+    deadline: Instant,
 }
 
 /// After a stall so many missed ticks are made up for; the others are skipped, so that delay does not pile up. Four are
@@ -27,7 +19,7 @@ const CATCH_UP: u64 = 4;
 impl TickClock {
     /// The first tick is due at `start`.
     pub(crate) const fn new(start: Instant, samples: usize) -> Self {
-        Self { start, samples: samples as u64, next: 0 }
+        Self { start, samples: samples as u64, next: 0, deadline: start }
     }
 
     /// The length of one tick, rounded.
@@ -36,21 +28,42 @@ impl TickClock {
     }
 
     /// When the next tick is due.
-    pub(crate) fn deadline(&self) -> Instant {
-        self.start + offset(self.next, self.samples)
+    pub(crate) const fn deadline(&self) -> Instant {
+        self.deadline
     }
 
-    /// Takes the ticks that are due at `now`.
-    pub(crate) fn take(&mut self, now: Instant) -> Due {
-        if now < self.deadline() {
-            return Due::default();
+    /// Gives up the ticks that were missed by `now` and are too many to be made up for; returns how many.
+    ///
+    /// To be asked before anything is done that arrived meanwhile: what waited through a stall belongs to the time
+    /// after it.
+    pub(crate) fn give_up(&mut self, now: Instant) -> u64 {
+        let skipped = self.due(now).saturating_sub(CATCH_UP);
+        self.advance(skipped);
+        skipped
+    }
+
+    /// Takes the ticks that are due at `now`, to run back to back.
+    pub(crate) fn take(&mut self, now: Instant) -> u64 {
+        let due = self.due(now);
+        self.advance(due);
+        due
+    }
+
+    fn advance(&mut self, ticks: u64) {
+        if ticks > 0 {
+            self.next += ticks;
+            self.deadline = self.start + offset(self.next, self.samples);
+        }
+    }
+
+    fn due(&self, now: Instant) -> u64 {
+        if now < self.deadline {
+            return 0;
         }
         let nanos = now.duration_since(self.start).as_nanos();
         // The last tick k with offset(k) <= now, exactly: offset is floor(k * samples * 62,500 / 3).
         let last = ((3 * nanos + 2) / (u128::from(self.samples) * 62_500)) as u64;
-        let due = last.saturating_sub(self.next) + 1;
-        self.next += due;
-        Due { skip: due.saturating_sub(CATCH_UP), run: due.min(CATCH_UP) }
+        last.saturating_sub(self.next) + 1
     }
 }
 
@@ -73,7 +86,7 @@ mod tests {
     fn a_day_of_ticks_does_not_drift() {
         let start = origin();
         let mut clock = TickClock::new(start, 128);
-        clock.next = 24 * 3600 * 375;
+        clock.advance(24 * 3600 * 375);
         assert_eq!(clock.deadline(), start + Duration::from_secs(24 * 3600));
     }
 
@@ -85,9 +98,9 @@ mod tests {
             for _ in 0..5000 {
                 let deadline = clock.deadline();
                 if deadline > start {
-                    assert_eq!(clock.take(deadline - Duration::from_nanos(1)), Due::default());
+                    assert_eq!(clock.take(deadline - Duration::from_nanos(1)), 0);
                 }
-                assert_eq!(clock.take(deadline), Due { skip: 0, run: 1 });
+                assert_eq!(clock.take(deadline), 1);
                 assert!(clock.deadline() > deadline);
             }
         }
@@ -97,10 +110,11 @@ mod tests {
     fn after_a_stall_four_ticks_run_and_the_others_are_skipped() {
         let start = origin();
         let mut clock = TickClock::new(start, 128);
-        assert_eq!(clock.take(start), Due { skip: 0, run: 1 });
+        assert_eq!((clock.give_up(start), clock.take(start)), (0, 1));
         // 40 ms: ticks 1 to 15 have become due.
-        assert_eq!(clock.take(start + Duration::from_millis(40)), Due { skip: 11, run: 4 });
-        assert_eq!(clock.take(start + Duration::from_millis(40)), Due::default());
+        let late = start + Duration::from_millis(40);
+        assert_eq!((clock.give_up(late), clock.give_up(late), clock.take(late)), (11, 0, 4));
+        assert_eq!((clock.give_up(late), clock.take(late)), (0, 0));
         assert_eq!(clock.deadline(), start + offset(16, 128));
     }
 }

@@ -179,7 +179,10 @@ impl<C: Codec> ReferenceEngine<C> {
         let lost = stall_blocks(spec);
         // Half of a long block has passed already: it is silence.
         let decoded = std::iter::repeat_n(0, behind).collect();
-        slot.stream = Some(Stream { props, spec, decoder, jitter, decoded, before: Vec::new(), lost });
+        let before = slot.stream.replace(Stream { props, spec, decoder, jitter, decoded, before: Vec::new(), lost });
+        if before.is_some_and(|before| before.props.sequence == Sequence::Without) {
+            slot.next_sequence = 0;
+        }
         slot.listening = None;
         true
     }
@@ -197,6 +200,13 @@ impl<C: Codec> ReferenceEngine<C> {
     pub fn push(&mut self, channel: ChannelId, datagram: &[u8], lead_us: Option<u32>) {
         let Some(slot) = self.channels.get_mut(&channel.number()) else { return };
         let Some(stream) = &mut slot.stream else { return };
+        let phase = TickPhase { number: self.tick, samples: self.config.tick.samples() };
+        let lead_us = if phase.blocks_due(stream.spec.codec) == 0 {
+            // The coming tick plays on with the block before.
+            Some(lead_us.unwrap_or(0) + (phase.samples * 1_000_000 / 48_000) as u32)
+        } else {
+            lead_us
+        };
         if stream.jitter.put(datagram, lead_us) != jitter::Put::WrongSize
             && slot.role != Role::Waiting
             && slot.fade < slot.fade_max

@@ -42,7 +42,7 @@ use crate::mix::groups::Groups;
 use crate::mix::planes::Planes;
 use crate::mix::set::ChannelSet;
 use crate::mix::weights::Fades;
-use jam_proto::{AudioProps, BlockCodec, ChannelId, Gain, JitterSize, Pan};
+use jam_proto::{AudioProps, BlockCodec, ChannelId, Gain, JitterSize, Pan, Sequence};
 use source::Source;
 use std::sync::Arc;
 
@@ -259,6 +259,10 @@ impl<C: Codec> Engine<C> {
         let jitter = JitterBuffer::new(&props, blocks_per_tick, slot.jitter_size, &config.jitter);
         source.configure(codec, spec, jitter, phase, config.delay_panning)?;
         slot.encoder = Some(encoder);
+        if slot.props.is_some_and(|before| before.sequence == Sequence::Without) {
+            // Nobody has counted the blocks so far.
+            slot.next_sequence = 0;
+        }
         slot.props = Some(props);
         slot.fade_max = match props.codec {
             BlockCodec::Opus => FADE_OPUS,
@@ -291,6 +295,10 @@ impl<C: Codec> Engine<C> {
         let Some(jitter) = slot.source.as_mut().and_then(|source| source.jitter_mut()) else {
             return Push::NoFormat;
         };
+        // The block that comes next may not be taken at the coming tick, but at the one after it.
+        let waits = slot.props.is_some_and(|props| self.phase.blocks_due(props.codec) == 0);
+        let tick_us = (self.phase.samples * 1_000_000 / 48_000) as u32;
+        let lead_us = if waits { Some(lead_us.unwrap_or(0).saturating_add(tick_us)) } else { lead_us };
         let put = jitter.put(datagram, lead_us);
         if put == Put::WrongSize {
             self.stats.datagrams_wrong_size += 1;

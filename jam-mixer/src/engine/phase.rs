@@ -52,6 +52,15 @@ impl TickPhase {
         }
     }
 
+    /// The same for this tick and those after it, `ticks` in all.
+    pub(crate) fn blocks_due_within(&self, codec: BlockCodec, ticks: u32) -> u32 {
+        match (codec.samples(), self.samples) {
+            (64, 128) => ticks.saturating_mul(2),
+            (128, 64) => ticks / 2 + ticks % 2 * u32::from(self.is_even()),
+            _ => ticks,
+        }
+    }
+
     /// Where in a decoded buffer this tick begins, in samples.
     pub(crate) fn pcm_offset(&self, codec: BlockCodec) -> usize {
         if codec.samples() > self.samples && !self.is_even() { self.samples } else { 0 }
@@ -70,6 +79,21 @@ impl TickPhase {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blocks_due_within_some_ticks_are_those_of_each() {
+        for samples in [64, 128] {
+            for codec in [BlockCodec::Opus, BlockCodec::Opus64] {
+                for first in 0..4 {
+                    for ticks in 0..9 {
+                        let phase = |number| TickPhase { number, samples };
+                        let each = (first..first + u64::from(ticks)).map(|n| phase(n).blocks_due(codec) as u32);
+                        assert_eq!(phase(first).blocks_due_within(codec, ticks), each.sum::<u32>());
+                    }
+                }
+            }
+        }
+    }
 
     #[test]
     fn blocks_follow_each_other_without_gap_in_every_combination() {

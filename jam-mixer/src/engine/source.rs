@@ -130,10 +130,10 @@ impl<C: Codec> Source<C> {
         }
     }
 
-    /// Lets a tick pass unplayed.
-    pub(crate) fn skip(&mut self, phase: &TickPhase) {
+    /// Lets `ticks` pass unplayed, from `phase` on.
+    pub(crate) fn skip(&mut self, phase: &TickPhase, ticks: u32) {
         if let Some(stream) = &mut self.stream {
-            stream.jitter.skip(phase.blocks_due(stream.spec.codec) as u32);
+            stream.jitter.skip(phase.blocks_due_within(stream.spec.codec, ticks));
         }
     }
 

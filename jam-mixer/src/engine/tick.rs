@@ -46,16 +46,14 @@ impl<C: Codec> Engine<C> {
             // No stall: datagrams that have begun are completed.
             return;
         }
-        for _ in 0..ticks {
-            for channel in self.open.iter() {
-                if let Some(source) =
-                    self.slots[channel.index()].as_mut().and_then(|slot| slot.source.as_mut())
-                {
-                    source.skip(&self.phase);
-                }
+        for channel in self.open.iter() {
+            if let Some(source) =
+                self.slots[channel.index()].as_mut().and_then(|slot| slot.source.as_mut())
+            {
+                source.skip(&self.phase, ticks);
             }
-            self.phase.number += 1;
         }
+        self.phase.number += u64::from(ticks);
         self.resumed = [BlockCodec::Opus, BlockCodec::Opus64].map(|codec| self.phase.blocks(codec).start);
         self.stats.ticks_skipped += u64::from(ticks);
     }

@@ -13,6 +13,9 @@ use super::{JitterConfig, JitterStats, Put, Slot};
 const SIZE_MAX: i64 = 20;
 /// Without an arrival for this many gets the stream is paused. Beyond 128 the sequence byte is ambiguous.
 const PAUSE_GETS: i64 = 128;
+/// After a stall of the mixer this long the position is found anew: what waits in the sockets is as old, and numbers
+/// that old are taken for young ones.
+const SKIP_MAX: i64 = 100;
 /// So many gets in a row that saw arrivals, but only unusable ones, mean that the sender's position has jumped.
 const RESYNC_GETS: u32 = 4;
 /// Periods of the histogram per second.
@@ -95,12 +98,13 @@ struct Outside {
     /// Gets that saw only such arrivals.
     gets: u32,
     last_get: i64,
-    /// Distance of the first of them from the play position.
-    first: i64,
+    /// The largest distance from the play position so far, and the get that first saw it.
+    best: i64,
+    best_get: i64,
 }
 
 impl Outside {
-    const NONE: Self = Self { gets: 0, last_get: -1, first: 0 };
+    const NONE: Self = Self { gets: 0, last_get: -1, best: i64::MIN, best_get: 0 };
 }
 
 /// What a get found.
@@ -218,6 +222,13 @@ impl JitterBuffer {
         let blocks = i64::from(blocks);
         self.gets += blocks;
         self.stats.blocks_skipped += blocks as u64;
+        // A pause is a pause of the sender; a long stall of the mixer is none.
+        self.last_arrival += blocks;
+        if blocks >= SKIP_MAX {
+            self.phase = Phase::Idle;
+            self.ring.clear();
+            return;
+        }
         if self.phase == Phase::Running {
             // Without numbers only what is in the buffer can be passed over.
             let passed = match self.sequence {
@@ -230,8 +241,6 @@ impl JitterBuffer {
             self.next += passed;
             self.played = self.next - 1;
         }
-        // A pause is a pause of the sender; a long stall of the mixer is none.
-        self.last_arrival += blocks;
     }
 
     /// Tells whether the channel is silent at the moment; a due splice waits a little for that.
@@ -395,17 +404,19 @@ impl JitterBuffer {
         true
     }
 
-    /// Counts unusable arrivals; true when they have become the rule. Late ones must not be catching up: a backlog
-    /// that drains over some milliseconds is not a new position.
+    /// Counts unusable arrivals; true when they have become the rule. Late ones must not be catching up any more: a
+    /// backlog that drains over some milliseconds is not a new position.
     fn note_outside(&mut self, ahead: i64) -> bool {
-        if self.outside.gets == 0 {
-            self.outside.first = ahead;
+        let run = &mut self.outside;
+        if ahead > run.best {
+            (run.best, run.best_get) = (ahead, self.gets);
         }
-        if self.outside.last_get != self.gets {
-            self.outside.gets += 1;
-            self.outside.last_get = self.gets;
+        if run.last_get != self.gets {
+            run.gets += 1;
+            run.last_get = self.gets;
         }
-        self.outside.gets >= RESYNC_GETS && (ahead >= 0 || ahead <= self.outside.first)
+        let catches_up = ahead < 0 && self.gets - run.best_get < i64::from(RESYNC_GETS);
+        run.gets >= RESYNC_GETS && !catches_up
     }
 
     fn resync(&mut self, seq: i64, block: &[u8], lead_us: Option<u32>) -> bool {

@@ -39,6 +39,8 @@ pub(super) struct Lateness {
 pub(super) const PERIODS_MAX: usize = 16;
 /// A rise is judged by at least this many periods: chance brings two rare events close together now and then.
 const RISE_PERIODS: usize = 16;
+/// Complete periods that "of late" means.
+const RECENT_PERIODS: usize = 2;
 
 impl Lateness {
     pub(super) fn new() -> Self {
@@ -168,6 +170,20 @@ impl Lateness {
     /// The lateness of the fastest arrivals: the hundredth part that came earliest is disregarded.
     pub(super) fn fastest(&self) -> i64 {
         self.fastest_of(&self.long)
+    }
+
+    /// The same over the current period and the last two: what a delay that is asked for now may be measured by. A path
+    /// that has become slower is soon not held to what it was.
+    pub(super) fn fastest_of_late(&self) -> i64 {
+        let mut totals = [0; LEVELS];
+        let len = self.periods.len();
+        for back in 0..=RECENT_PERIODS.min(self.complete) {
+            let Some(period) = self.periods.get((self.current + len - back) % len) else { continue };
+            for (total, &count) in totals.iter_mut().zip(period) {
+                *total += u32::from(count);
+            }
+        }
+        self.fastest_of(&totals)
     }
 
     fn fastest_of(&self, totals: &[u32; LEVELS]) -> i64 {

@@ -114,8 +114,13 @@ impl<C: Codec> JamServer<C> {
         let disposition = self.protocol.handle_input(self.now, Input::Datagram { src, payload });
         // Sizes are judged by the engine too, which follows the same events.
         if let Disposition::Audio(channel) | Disposition::WrongSize(channel) = disposition {
-            let lead = self.clock.map(|clock| clock.deadline().saturating_duration_since(self.now));
-            let lead_us = lead.map(|lead| lead.as_micros().try_into().unwrap_or(u32::MAX));
+            // After a stall the time that is given up has passed before what waited in the sockets is looked at.
+            self.pass_over();
+            // A datagram read when the tick is due arrived at any time since the sockets were last looked at.
+            let lead = self.clock.and_then(|clock| clock.deadline().checked_duration_since(self.now));
+            let lead_us = lead
+                .filter(|lead| !lead.is_zero())
+                .map(|lead| lead.as_micros().try_into().unwrap_or(u32::MAX));
             self.engine.push(channel, payload, lead_us);
         }
         self.settle();
@@ -126,13 +131,20 @@ impl<C: Codec> JamServer<C> {
             debug_assert!(false, "time is not audio");
         }
         self.settle();
+        self.pass_over();
         if let Some(clock) = &mut self.clock {
-            let due = clock.take(self.now);
-            self.engine.skip(due.skip.try_into().unwrap_or(u32::MAX));
-            self.owed += due.run;
+            self.owed += clock.take(self.now);
         }
         if self.owed > 0 {
             self.tick();
+        }
+    }
+
+    /// Lets the ticks pass that were missed and are too many to be made up for.
+    fn pass_over(&mut self) {
+        if let Some(clock) = &mut self.clock {
+            let skipped = clock.give_up(self.now);
+            self.engine.skip(skipped.try_into().unwrap_or(u32::MAX));
         }
     }
 

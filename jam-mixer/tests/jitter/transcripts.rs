@@ -237,7 +237,7 @@ fn a_single_stray_block_changes_nothing() {
 
 #[test]
 fn after_a_pause_the_stream_starts_anew() {
-    for gap in [10_u32, 130, 300, 1000] {
+    for gap in [10_u32, 19, 20, 23, 30, 44, 45, 100, 130, 300, 1000] {
         let mut script = Script::new(AUTO);
         let seq = script.stream(0, 1000);
         for _ in 0..gap {
@@ -263,6 +263,46 @@ fn a_backlog_after_a_long_stall_of_the_network_is_not_kept_as_delay() {
         }
         let seq = script.stream(seq, 2 * 375);
         script.put(seq).plays(&[Some(seq)]);
+    }
+}
+
+#[test]
+fn a_path_that_becomes_slower_costs_its_delay_and_a_few_blocks() {
+    for size in [AUTO, manual(1), manual(4), manual(20)] {
+        for slower in [5_usize, 15, 19, 20, 21, 30, 44, 60, 90] {
+            let mut script = Script::new(size);
+            let seq = script.stream(0, 1000);
+            let before = script.0.stats().blocks_concealed;
+            (0..slower).for_each(|_| _ = script.0.get());
+            let seq = script.stream(seq, 3 * 375);
+            let concealed = (script.0.stats().blocks_concealed - before).saturating_sub(slower as u64);
+            assert!(concealed <= 10, "{size:?}, slower by {slower} blocks: {concealed} more were concealed");
+            if size == AUTO {
+                script.put(seq).plays(&[Some(seq)]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_path_that_becomes_slower_while_its_backlog_arrives_at_once_is_heard_again() {
+    for size in [AUTO, manual(2), manual(10)] {
+        for (outage, slower) in [(100_usize, 60_usize), (100, 30), (60, 25), (120, 100)] {
+            let mut script = Script::new(size);
+            let mut seq = script.stream(0, 1000);
+            (0..outage).for_each(|_| _ = script.0.get());
+            for _ in 0..outage - slower {
+                script.put(seq);
+                seq = seq.wrapping_add(1);
+            }
+            let before = script.0.stats().blocks_concealed;
+            let seq = script.stream(seq, 3 * 375);
+            let concealed = script.0.stats().blocks_concealed - before;
+            assert!(concealed <= 10, "{size:?}, {outage} and then {slower}: {concealed} concealed");
+            if size == AUTO {
+                script.put(seq).plays(&[Some(seq)]);
+            }
+        }
     }
 }
 

@@ -66,8 +66,8 @@ impl Room {
 
     /// How long before its tick a datagram arrives that arrives now, as the server tells its jitter buffers.
     pub(crate) fn lead_us(&self, now: Instant) -> Option<u32> {
-        let lead = self.jam.next_tick()?.saturating_duration_since(now);
-        Some(lead.as_micros().try_into().unwrap_or(u32::MAX))
+        let lead = self.jam.next_tick()?.checked_duration_since(now)?;
+        (!lead.is_zero()).then(|| lead.as_micros().try_into().unwrap_or(u32::MAX))
     }
 
     /// Ticks made and ticks skipped since the start.

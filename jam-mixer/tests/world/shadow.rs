@@ -70,12 +70,16 @@ impl Shadow {
         }
     }
 
-    /// Makes the ticks the server has made, and compares what they sent to each channel, in order.
-    pub(crate) fn on_ticks(&mut self, skipped: u64, run: u64, sent: &[(SocketAddr, Bytes)]) {
+    /// Passes over the ticks the server has given up.
+    pub(crate) fn on_skip(&mut self, skipped: u64) {
         self.engine.skip(skipped as u32);
         if skipped > 0 && self.half_blocks {
             self.unsure.extend(self.channels.values().map(|(channel, _)| *channel));
         }
+    }
+
+    /// Makes the ticks the server has made, and compares what they sent to each channel, in order.
+    pub(crate) fn on_ticks(&mut self, run: u64, sent: &[(SocketAddr, Bytes)]) {
         let mut plain: BTreeMap<ChannelId, Vec<Vec<u8>>> = BTreeMap::new();
         for _ in 0..run {
             for (channel, datagram) in self.engine.tick().0 {

@@ -211,9 +211,10 @@ impl World {
     /// Gives the room a datagram and takes what it says.
     fn feed(&mut self, delivery: &Delivery) {
         self.strangers.sent(delivery.src, delivery.payload.len());
+        self.room.handle_input(self.now, Input::Datagram { src: delivery.src, payload: &delivery.payload });
+        self.pass_over();
         let lead_us = self.room.lead_us(self.now);
         self.shadow.on_datagram(delivery.src, &delivery.payload, lead_us);
-        self.room.handle_input(self.now, Input::Datagram { src: delivery.src, payload: &delivery.payload });
         self.drain_room();
     }
 
@@ -234,7 +235,15 @@ impl World {
         }
     }
 
+    /// Tells the shadow what the room has given up of a stall.
+    fn pass_over(&mut self) {
+        let (_, skipped) = self.room.ticks();
+        self.shadow.on_skip(skipped - self.ticks.1);
+        self.ticks.1 = skipped;
+    }
+
     fn drain_room(&mut self) {
+        self.pass_over();
         let mut outputs = 0;
         while let Some(output) = self.room.poll_output() {
             outputs += 1;
@@ -253,7 +262,7 @@ impl World {
         let (run, skipped) = self.room.ticks();
         if (run, skipped) != self.ticks {
             let audio = std::mem::take(&mut self.audio);
-            self.shadow.on_ticks(skipped - self.ticks.1, run - self.ticks.0, &audio);
+            self.shadow.on_ticks(run - self.ticks.0, &audio);
             self.ticks = (run, skipped);
         }
         assert!(self.audio.is_empty(), "audio without a tick");

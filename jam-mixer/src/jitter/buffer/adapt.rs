@@ -35,10 +35,15 @@ impl JitterBuffer {
 
     /// After a late arrival: is more delay worth its price?
     pub(super) fn consider_rise(&mut self, lateness: i64) {
+        let limit = self.lateness.fastest_of_late() + self.limit() - 1;
+        if lateness > limit {
+            // No size of this buffer reaches that far: waiting for it would only cost sound. If all come as late, the
+            // play position is set anew.
+            return;
+        }
         self.pending = self.pending.max(0);
         let price = (self.delay_price * self.lateness.arrivals_long() as f32).max(RISE_BLOCKS_MIN);
         let used = self.offset() + self.pending;
-        let limit = self.lateness.fastest() + self.limit() - 1;
         let asked = self.rise_at_once(lateness).map_or(0, |asked| asked.min(limit) - used);
         let rise = self.lateness.rise(used, limit, price).max(asked);
         if rise > 0 {
