@@ -58,17 +58,23 @@ impl Load {
             return None;
         }
         let with_one_more = self.mean * (musicians + 1) as f32 / musicians.max(1) as f32;
-        let verdict = if self.refusing {
+        let is_too_much = if self.refusing {
             with_one_more > self.config.accept_below || self.late > self.config.late_above / 2.0
         } else {
-            // Few musicians cannot overload a machine that runs at all: a stranger's burst of work must not lock
-            // the second musician out.
-            musicians > 1 && (with_one_more > self.config.refuse_above || self.late > self.config.late_above)
+            with_one_more > self.config.refuse_above || self.late > self.config.late_above
         };
+        // One musician cannot overload a machine that runs at all: a stranger's burst of work must not lock the second
+        // one out.
+        let verdict = musicians > 1 && is_too_much;
         (verdict != self.refusing).then(|| {
             self.refusing = verdict;
             verdict
         })
+    }
+
+    /// Forgets everything, because the last musician has left; `true` if newcomers were refused.
+    pub(crate) fn rest(&mut self) -> bool {
+        std::mem::replace(self, Self::new(self.config)).refusing
     }
 
     /// The mean share of a tick that is spent working, 0 to 1 and beyond.
@@ -108,5 +114,7 @@ mod tests {
     fn a_lone_musician_is_never_the_last() {
         let mut load = Load::new(OverloadConfig::default());
         assert_eq!(run(&mut load, 1000, 2600, 1), []);
+        assert_eq!(run(&mut load, 1000, 2600, 2), [true]);
+        assert_eq!(run(&mut load, 1000, 2600, 1), [false], "nor when others have left");
     }
 }

@@ -179,7 +179,8 @@ impl<C: Codec> ReferenceEngine<C> {
         let lost = stall_blocks(spec);
         // Half of a long block has passed already: it is silence.
         let decoded = std::iter::repeat_n(0, behind).collect();
-        let before = slot.stream.replace(Stream { props, spec, decoder, jitter, decoded, before: Vec::new(), lost });
+        let before =
+            slot.stream.replace(Stream { props, spec, decoder, jitter, decoded, before: Vec::new(), lost });
         if before.is_some_and(|before| before.props.sequence == Sequence::Without) {
             slot.next_sequence = 0;
         }

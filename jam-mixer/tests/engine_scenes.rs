@@ -99,6 +99,28 @@ impl<C: Codec> Room<C> {
 }
 
 #[test]
+fn the_sequence_begins_at_0_when_a_listener_asks_for_one_and_goes_on_when_its_format_changes() {
+    let mut room = Room::new(1);
+    let unnumbered = AudioProps { sequence: Sequence::Without, ..MONO };
+    room.join(1, unnumbered);
+    let numbers = |room: &mut Room, props: AudioProps, ticks: usize| -> Vec<Option<u8>> {
+        let next = |room: &mut Room| {
+            room.engine.push(channel(1), &level(props, 0, 5), None);
+            let tick = room.engine.tick(&mut Inline);
+            let (_, bytes) = tick.datagrams().find(|(to, _)| *to == channel(1)).expect("it listens");
+            bytes.get(usize::from(props.block_bytes)).copied()
+        };
+        (0..ticks).map(|_| next(room)).collect()
+    };
+    assert_eq!(numbers(&mut room, unnumbered, 40), [None; 40]);
+    room.engine.configure(channel(1), MONO).expect("a raw size");
+    assert_eq!(numbers(&mut room, MONO, 3), [Some(0), Some(1), Some(2)]);
+    let stereo = AudioProps { layout: Layout::Stereo, block_bytes: 512, ..MONO };
+    room.engine.configure(channel(1), stereo).expect("a raw size");
+    assert_eq!(numbers(&mut room, stereo, 3), [Some(3), Some(4), Some(5)]);
+}
+
+#[test]
 fn every_format_passes_through_unchanged_in_every_combination() {
     for tick in [TickLength::Samples64, TickLength::Samples128] {
         for codec in [BlockCodec::Opus, BlockCodec::Opus64] {

@@ -10,7 +10,7 @@ use jam_mixer::recorder::thread::{RecorderOrder, RecorderSetup};
 use jam_mixer::server::{Command, Event, ListingConfig};
 use jam_mixer::tokio::{JamServer, Notice, RecorderHandle};
 use jam_proto::directory::ListFilter;
-use jam_proto::message::RecorderState;
+use jam_proto::message::{RecorderState, ServerFeatures};
 use jam_proto::server::Event as JamEvent;
 
 use crate::banner::banner;
@@ -194,6 +194,10 @@ fn give(recorder: &RecorderHandle, order: RecorderOrder) {
     });
 }
 
+fn takes_raw(settings: &Settings) -> bool {
+    settings.config.protocol.has(ServerFeatures::RAW_AUDIO)
+}
+
 fn recorder_setup(settings: &Settings) -> RecorderSetup {
     let mut setup = RecorderSetup::new(settings.recording.clone());
     setup.is_enabled = settings.is_recording;
@@ -210,6 +214,7 @@ async fn reload(office: &Office, old: &mut Settings, new: Settings) {
         ("--threads", old.threads != new.threads),
         ("--realtime", old.realtime != new.realtime),
         ("--fastupdate", old.config.engine.tick.samples() != new.config.engine.tick.samples()),
+        ("--noraw", takes_raw(old) != takes_raw(&new)),
         ("--delaypan", old.config.engine.delay_panning != new.config.engine.delay_panning),
         ("--directoryaddress", becomes_directory),
         ("--directoryfile", old.directory_file != new.directory_file),

@@ -87,7 +87,8 @@ mod tests {
                 for first in 0..4 {
                     for ticks in 0..9 {
                         let phase = |number| TickPhase { number, samples };
-                        let each = (first..first + u64::from(ticks)).map(|n| phase(n).blocks_due(codec) as u32);
+                        let each =
+                            (first..first + u64::from(ticks)).map(|n| phase(n).blocks_due(codec) as u32);
                         assert_eq!(phase(first).blocks_due_within(codec, ticks), each.sum::<u32>());
                     }
                 }

@@ -47,9 +47,7 @@ impl<C: Codec> Engine<C> {
             return;
         }
         for channel in self.open.iter() {
-            if let Some(source) =
-                self.slots[channel.index()].as_mut().and_then(|slot| slot.source.as_mut())
-            {
+            if let Some(source) = self.slots[channel.index()].as_mut().and_then(|slot| slot.source.as_mut()) {
                 source.skip(&self.phase, ticks);
             }
         }

@@ -164,3 +164,26 @@ impl JamConfigBuilder {
         })
     }
 }
+
+/// What stays as it was started, whatever a reload says: the engine, its threads and the sockets go on as they are, and
+/// clients must be told what is true of them. An offer of raw audio to a server that takes none would be noise.
+const LASTING: [ServerFeatures; 6] = [
+    ServerFeatures::FAST_UPDATE,
+    ServerFeatures::MULTITHREADING,
+    ServerFeatures::DELAY_PANNING,
+    ServerFeatures::IPV6,
+    ServerFeatures::RAW_AUDIO,
+    ServerFeatures::LOGGING,
+];
+
+/// `config` with the lasting features of the configuration that runs.
+pub(super) fn with_features_of(config: Arc<ServerConfig>, running: &ServerConfig) -> Arc<ServerConfig> {
+    if LASTING.iter().all(|&feature| config.has(feature) == running.has(feature)) {
+        return config;
+    }
+    let builder = LASTING.iter().fold(config.to_builder(), |builder, &feature| {
+        if running.has(feature) { builder.with(feature) } else { builder.without(feature) }
+    });
+    // Cannot fail: features are not checked, and everything else has been.
+    builder.build().unwrap_or(config)
+}

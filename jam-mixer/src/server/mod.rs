@@ -209,9 +209,19 @@ impl<C: Codec> JamServer<C> {
                 if *connected == 0 {
                     self.clock = None;
                     self.owed = 0;
+                    self.rest();
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Nobody is there: no tick will tell any more that there is room.
+    fn rest(&mut self) {
+        if self.load.rest() {
+            // Cannot fail: nothing is limited about it.
+            let _ = self.protocol.command(self.now, server::Command::Admission(Admission::Open));
+            self.outputs.push_back(Queued::Event(Event::Full(false)));
         }
     }
 
@@ -262,6 +272,7 @@ impl<C: Codec> JamServer<C> {
         self.now = now;
         let result = match command {
             Command::Reload(config) => {
+                let config = config::with_features_of(config, self.protocol.config());
                 listing::describe(&mut self.protocol, &self.listing, now, &config);
                 self.protocol.command(now, server::Command::Reload(config))
             }

@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use jam_proto::audio::{AudioDatagram, Quality};
-use jam_proto::client::{Client, ClientConfig, ClientDisposition, ClientEvent, ClientOutput};
-use jam_proto::message::Connectionless;
+use jam_proto::client::{Client, ClientCommand, ClientConfig, ClientDisposition, ClientEvent, ClientOutput};
+use jam_proto::message::{Connectionless, ServerFeatures};
 use jam_proto::server::Event as ProtocolEvent;
 use jam_proto::wire::{Frame, FrameWriter};
-use jam_proto::{AudioProps, BlockCodec, Input, Layout, Sequence};
+use jam_proto::{AudioProps, BlockCodec, ChannelId, Input, JitterSize, Layout, Sequence};
 
 use super::*;
 use crate::codec::Raw;
@@ -70,6 +70,43 @@ impl Room {
 
     /// Lets everybody send one block, then time passes until the next tick.
     fn round(&mut self) {
+        self.play();
+        self.pass(1);
+        self.jam.handle_input(self.now, Input::Timeout);
+        self.server_out();
+    }
+
+    /// As [`round`](Self::round), but what is sent is read when the tick is due.
+    fn rounds_at_deadlines(&mut self, rounds: usize) {
+        for _ in 0..rounds {
+            self.pass(1);
+            self.play();
+            self.jam.handle_input(self.now, Input::Timeout);
+            self.server_out();
+        }
+    }
+
+    /// The server does not run for some ticks, and then finds what was sent meanwhile.
+    fn stall(&mut self, ticks: u64) {
+        self.pass(ticks);
+        for _ in 0..ticks {
+            self.play();
+        }
+        self.jam.handle_input(self.now, Input::Timeout);
+        self.server_out();
+    }
+
+    fn pass(&mut self, ticks: u64) {
+        self.ticks += ticks;
+        self.now = self.start + Duration::from_nanos(self.ticks * 128 * 62_500 / 3);
+    }
+
+    /// The channel of the first musician.
+    fn first(&self) -> ChannelId {
+        self.jam.protocol().views().find(|view| view.addr == self.musicians[0].addr).unwrap().channel
+    }
+
+    fn play(&mut self) {
         for i in 0..self.musicians.len() {
             let m = &mut self.musicians[i];
             // Before the server offers raw audio the client sends blocks of high quality, which mean nothing to `Raw`.
@@ -82,10 +119,6 @@ impl Room {
             }
             self.clients_out(i);
         }
-        self.ticks += 1;
-        self.now = self.start + Duration::from_nanos(self.ticks * 128 * 62_500 / 3);
-        self.jam.handle_input(self.now, Input::Timeout);
-        self.server_out();
     }
 
     fn rounds(&mut self, rounds: usize) {
@@ -159,6 +192,8 @@ fn three_musicians_hear_the_sum_of_all() {
         let tail = &m.heard[m.heard.len() - 50..];
         assert!(tail.iter().all(|&(_, x)| x == 600), "100 + 200 + 300, heard {tail:?}");
         assert!(tail.windows(2).all(|w| w[1].0 == w[0].0.map(|s| s.wrapping_add(1))), "continuous: {tail:?}");
+        let first = m.heard.iter().position(|block| block.0.is_some()).unwrap();
+        assert_eq!(m.heard[first].0, Some(0), "counted from the first block that has a number");
         assert!(m.events.iter().any(|e| matches!(e, ClientEvent::Levels(_))));
     }
 }
@@ -170,7 +205,7 @@ fn nothing_ticks_while_nobody_is_there() {
     room.enter();
     room.rounds(50);
     assert!(room.jam.next_tick().is_some());
-    room.musicians[0].client.command(room.now, jam_proto::client::ClientCommand::Leave).unwrap();
+    room.musicians[0].client.command(room.now, ClientCommand::Leave).unwrap();
     room.clients_out(0);
     room.rounds(2);
     assert_eq!(room.jam.next_tick(), None);
@@ -194,6 +229,65 @@ fn after_a_stall_delay_and_sequence_are_as_before() {
     assert!(room.jam.next_tick().is_some_and(|t| t > room.now));
     room.rounds(FADED);
     assert!(room.musicians[0].heard.iter().rev().take(50).all(|&(_, x)| x == 300));
+}
+
+#[test]
+fn a_stall_costs_a_manual_jitter_buffer_the_stall_and_no_more() {
+    for (size, stall) in [(4, 10), (4, 20), (4, 41), (10, 20), (1, 20), (4, 90), (4, 150), (10, 200)] {
+        let mut room = Room::new(config(), 2);
+        let wish = ClientCommand::JitterSize(JitterSize::Blocks(size));
+        room.musicians[0].client.command(room.now, wish).unwrap();
+        room.rounds(FADED);
+        let concealed = room.jam.stats().engine.blocks_concealed;
+        room.stall(stall);
+        room.rounds(200);
+        let more = room.jam.stats().engine.blocks_concealed - concealed;
+        assert!(more <= 6, "{size} blocks, a stall of {stall} ticks: {more} blocks were concealed");
+        assert_eq!(room.jam.engine().jitter_blocks(room.first()), Some(size));
+    }
+}
+
+#[test]
+fn a_datagram_that_is_read_when_the_tick_is_due_is_in_that_tick() {
+    let mut room = Room::new(config(), 2);
+    room.rounds_at_deadlines(3 * FADED);
+    assert_eq!(room.musicians[1].heard.last().map(|block| block.1), Some(300));
+    room.musicians[0].level = 1_100;
+    room.rounds_at_deadlines(1);
+    assert_eq!(room.musicians[1].heard.last().map(|block| block.1), Some(1_300));
+}
+
+#[test]
+fn a_server_that_everybody_leaves_is_not_full_any_more() {
+    let mut room = Room::new(config(), 2);
+    for _ in 0..FADED {
+        room.round();
+        room.jam.report_work(room.now, Duration::from_micros(2500));
+        room.server_out();
+    }
+    assert_eq!(room.events.iter().filter(|event| **event == Event::Full(true)).count(), 1);
+    for i in 0..2 {
+        room.musicians[i].client.command(room.now, ClientCommand::Leave).unwrap();
+        room.clients_out(i);
+    }
+    room.rounds(2);
+    assert_eq!(room.jam.stats().musicians, 0);
+    assert!(room.events.contains(&Event::Full(false)));
+    room.enter();
+    room.rounds(400);
+    assert!(room.musicians[2].client.is_connected());
+}
+
+#[test]
+fn a_reload_changes_nothing_that_the_engine_was_started_with() {
+    let mut room = Room::new(JamConfig::builder().raw_audio(false).build().unwrap(), 0);
+    let other =
+        JamConfig::builder().fast_update(true).disconnect_on_quit(true).welcome("new").build().unwrap();
+    room.jam.command(room.now, Command::Reload(other.protocol)).unwrap();
+    let config = room.jam.config();
+    assert!(!config.has(ServerFeatures::RAW_AUDIO) && !config.has(ServerFeatures::FAST_UPDATE));
+    assert!(config.has(ServerFeatures::DISCONNECT_ON_QUIT));
+    assert_eq!(config.welcome(), "new");
 }
 
 #[test]
