@@ -1,6 +1,7 @@
-//! A jam server without any runtime: this is the whole loop. Try it: `cargo run --release -p jam-mixer --example
-//! by_hand`, then connect a Jamulus client to 127.0.0.1. The driver of the feature `tokio` is this loop with batched
-//! sends, precise sleep and real-time priority.
+//! A jam server without any runtime: this is the whole loop, but for the time of day that chat lines show
+//! (`JamServer::set_local_time`). Try it: `cargo run --release -p jam-mixer --example by_hand`, then connect a Jamulus
+//! client to 127.0.0.1. The driver of the feature `tokio` is this loop with batched sends, precise sleep and real-time
+//! priority.
 #![allow(clippy::disallowed_methods, reason = "whoever drives a machine owns the clock")]
 
 use std::io::ErrorKind;
@@ -17,7 +18,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // The seed should be unguessable; the address of a fresh allocation will do for an example.
     let seed = &raw const *Box::new(0) as u64 ^ u64::from(std::process::id());
     let mut jam = JamServer::new(config, JamCodec::default(), Box::new(Inline), seed, Instant::now());
-    let mut buffer = [0; 2048];
+    // No datagram that means anything is longer.
+    let mut buffer = [0; 6000];
+    let mut ticks = 0;
+    let mut woken = Instant::now();
     println!("jam on {}", socket.local_addr()?);
     loop {
         while let Some(output) = jam.poll_output() {
@@ -31,8 +35,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
         let now = Instant::now();
+        if jam.ticks() != ticks {
+            // How the server knows when it is full.
+            ticks = jam.ticks();
+            jam.report_work(now, now - woken);
+        }
         let wait = jam.poll_timeout().map_or(Duration::from_secs(1), |at| at.saturating_duration_since(now));
         if wait.is_zero() {
+            woken = now;
             jam.handle_input(now, Input::Timeout);
             continue;
         }

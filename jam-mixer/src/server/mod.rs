@@ -324,7 +324,7 @@ impl<C: Codec> JamServer<C> {
         let _ = self.protocol.command(now, server::Command::LocalTime(time));
     }
 
-    /// Tells how long the work of a tick took, from its deadline until everything was sent.
+    /// Tells how long the work of a tick took, from waking up for it until everything was sent.
     ///
     /// This is how the server knows that it cannot take another musician: newcomers are refused then
     /// ([`Event::Full`]), nobody who plays is degraded.

@@ -96,6 +96,13 @@ impl Control {
         answered.await.map_err(|_| OrderError::Ended)
     }
 
+    /// Asks the audio thread to stop, after what it has been asked before: waits for a tick at most if the queue is full.
+    pub(super) fn stop(&self) -> Result<(), OrderError> {
+        self.orders.send(Order::Stop).map_err(|_| OrderError::Ended)?;
+        self.waker.wake();
+        Ok(())
+    }
+
     pub(super) fn order(&self, order: Order) -> Result<(), OrderError> {
         self.orders.try_send(order).map_err(|e| match e {
             TrySendError::Full(_) => OrderError::Busy,

@@ -367,13 +367,14 @@ impl JamServer {
         }
     }
 
-    /// Stops in order and waits for the audio thread, and for the recorder to close its files.
+    /// Stops in order and waits for the audio thread, and for the recorder to close its files: some milliseconds
+    /// without giving way to other tasks, 10 s where a disk does not answer. So does dropping the server.
     ///
     /// # Errors
     ///
     /// [`ServeError::Ended`] if the audio thread had ended by itself.
     pub async fn stop(mut self) -> Result<Closing, ServeError> {
-        self.control.order(Order::Stop).map_err(|_| ServeError::Ended)?;
+        self.control.stop().map_err(|_| ServeError::Ended)?;
         // The queue closes when the thread is done.
         while self.notices.recv().await.is_some() {}
         let thread = self.thread.take().ok_or(ServeError::Ended)?;
@@ -386,11 +387,9 @@ impl JamServer {
 impl Drop for JamServer {
     fn drop(&mut self) {
         if let Some(thread) = self.thread.take() {
-            let asked = self.control.order(Order::Stop);
-            // With a full queue of commands the thread stops when their senders are gone instead.
-            if asked.is_ok() {
-                let _ = thread.join();
-            }
+            // It may have ended by itself.
+            let _ = self.control.stop();
+            let _ = thread.join();
         }
         if let Some(recorder) = &self.recorder {
             // Nobody is left to be told that a disk does not answer.

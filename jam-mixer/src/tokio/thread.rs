@@ -58,10 +58,11 @@ impl<C: Codec> AudioThread<C> {
             let woken = clock();
             let stopping = self.obey(woken);
             self.receive(&mut buffer, &mut own);
-            self.tell_time(woken);
-            self.tell_recording(woken);
+            let now = clock();
+            self.tell_time(now);
+            self.tell_recording(now);
             let ticks = self.jam.ticks();
-            self.jam.handle_input(clock(), Input::Timeout);
+            self.jam.handle_input(now, Input::Timeout);
             self.flush(&mut own);
             if self.jam.ticks() != ticks {
                 let done = clock();
