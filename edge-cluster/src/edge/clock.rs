@@ -51,7 +51,7 @@ impl Edge {
             self.stop_pull(now, id);
             return self.review_stream(now, id);
         }
-        if stream.unused_since.is_some_and(|since| now >= since + FORGET_AFTER) {
+        if stream.unused_since().is_some_and(|since| now >= since + FORGET_AFTER) {
             self.forget_stream(id);
         }
     }
@@ -78,7 +78,7 @@ impl Edge {
                 [
                     home.outlets.values().filter_map(|outlet| outlet.machine.poll_timeout()).min(),
                     idle.map(|(after, since)| since + after),
-                    stream.unused_since.map(|since| since + FORGET_AFTER),
+                    stream.unused_since().map(|since| since + FORGET_AFTER),
                 ]
                 .into_iter()
                 .flatten()

@@ -293,18 +293,15 @@ impl Edge {
         }
         let used = watched || home.publisher.is_some() || home.pull.is_some();
         match used {
-            true => stream.unused_since = None,
+            true => self.streams.use_again(id),
             false => {
                 // What never had media leaves nothing to remember but whose turn it is.
                 if !stream.had_media && home.rotation == 0 && home.push_rotation == 0 {
                     return self.forget_stream(id);
                 }
-                if stream.unused_since.is_none() {
-                    stream.unused_since = Some(now);
-                    let most = EdgeOptions::part(self.options.unused_streams_max, self.shards);
-                    if let Some(oldest) = self.streams.remember_unused(id, most) {
-                        self.forget_stream(oldest);
-                    }
+                let most = EdgeOptions::part(self.options.unused_streams_max, self.shards);
+                if let Some(oldest) = self.streams.remember_unused(now, id, most) {
+                    self.forget_stream(oldest);
                 }
             }
         }

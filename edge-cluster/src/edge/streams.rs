@@ -41,8 +41,8 @@ pub(super) struct Stream {
     pub(super) home: Option<Box<Home>>,
     /// The way to the home; only elsewhere.
     pub(super) subscription: Option<Subscription>,
-    /// Nobody needs the stream since then.
-    pub(super) unused_since: Option<Instant>,
+    /// Nobody needs the stream since then; it stands in [`Streams::unused`].
+    unused_since: Option<Instant>,
     /// Bytes of media in `hub` when they were last counted.
     pub(super) held: usize,
     /// Whether it stands in [`Streams::ready`].
@@ -99,8 +99,8 @@ pub(super) struct Streams {
     next: u64,
     /// Streams whose hub may have viewers to write to.
     ready: VecDeque<StreamId>,
-    /// Streams that nobody needed at some time, and may not need still; the oldest in front.
-    unused: VecDeque<StreamId>,
+    /// Streams that nobody needs, by the time since when.
+    unused: BTreeSet<(Instant, StreamId)>,
 }
 
 impl Stream {
@@ -117,6 +117,11 @@ impl Stream {
     pub(super) fn is_watched(&self) -> bool {
         let elsewhere = self.home.as_ref().is_some_and(|home| !home.subscribers.is_empty());
         !self.viewers.is_empty() || elsewhere
+    }
+
+    /// Since when nobody needs it.
+    pub(super) fn unused_since(&self) -> Option<Instant> {
+        self.unused_since
     }
 }
 
@@ -204,18 +209,32 @@ impl Streams {
     pub(super) fn remove(&mut self, id: StreamId) -> Option<Box<Stream>> {
         let stream = self.table.remove(&id)?;
         self.by_key.remove(&stream.key);
+        if let Some(since) = stream.unused_since {
+            self.unused.remove(&(since, id));
+        }
         Some(stream)
     }
 
-    /// Nobody needs this stream for now. When more than `most` are remembered like that, one to forget.
-    pub(super) fn remember_unused(&mut self, id: StreamId, most: usize) -> Option<StreamId> {
-        let table = &self.table;
-        self.unused.push_back(id);
+    /// Nobody needs this stream for now. When more than `most` are remembered like that, the one to forget.
+    pub(super) fn remember_unused(&mut self, now: Instant, id: StreamId, most: usize) -> Option<StreamId> {
+        let stream = self.table.get_mut(&id)?;
+        if stream.unused_since.is_none() {
+            stream.unused_since = Some(now);
+            self.unused.insert((now, id));
+        }
         if self.unused.len() <= most {
             return None;
         }
-        let oldest = self.unused.pop_front()?;
-        table.get(&oldest).filter(|stream| stream.unused_since.is_some()).map(|_| oldest)
+        self.unused.first().map(|(_, oldest)| *oldest)
+    }
+
+    /// Somebody needs this stream.
+    pub(super) fn use_again(&mut self, id: StreamId) {
+        if let Some(stream) = self.table.get_mut(&id)
+            && let Some(since) = stream.unused_since.take()
+        {
+            self.unused.remove(&(since, id));
+        }
     }
 
     /// The hub of this stream may have viewers to write to.
@@ -239,5 +258,56 @@ impl Streams {
             self.ready.pop_front();
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "any instant serves as the start of virtual time")]
+    use super::*;
+    use crate::config::EdgeConfig;
+    use crate::edge::client::ClientKind;
+    use crate::edge::vhosts::Vhosts;
+
+    fn open(streams: &mut Streams, now: Instant, name: &str) -> StreamId {
+        let config = EdgeConfig::builder().build().expect("a configuration");
+        let vhosts = Vhosts::new(&config, 0);
+        let vhost = vhosts.find("a").expect("the default vhost");
+        let client = ClientInfo {
+            conn: ConnId::inbound(1),
+            client_id: "client".into(),
+            peer: ([127, 0, 0, 1], 1935).into(),
+            kind: ClientKind::FmlePublish,
+            key: StreamKey::new(Arc::clone(&vhost.name), "live", name),
+            param: "".into(),
+            tc_url: "".into(),
+            page_url: "".into(),
+            swf_url: "".into(),
+            arguments: [].into(),
+            stream_id: "stream".into(),
+        };
+        streams.open(now, &client, vhost, (ShardId(0), 1))
+    }
+
+    #[test]
+    fn only_streams_that_are_unused_count_and_each_of_them_once() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut streams = Streams::default();
+        let [a, b, c] = ["a", "b", "c"].map(|name| open(&mut streams, start, name));
+        for second in 0..100 {
+            assert_eq!(streams.remember_unused(at(second), a, 2), None);
+            assert_eq!(streams.remember_unused(at(second), a, 2), None, "it is counted already");
+            streams.use_again(a);
+        }
+        assert!(streams.unused.is_empty(), "{:?}", streams.unused);
+        assert_eq!(streams.remember_unused(at(101), b, 2), None);
+        assert_eq!(streams.remember_unused(at(102), a, 2), None);
+        streams.use_again(b);
+        assert_eq!(streams.remember_unused(at(103), b, 2), None);
+        assert_eq!(streams.remember_unused(at(104), c, 2), Some(a), "for the longest time");
+        streams.remove(a);
+        assert_eq!(streams.unused.len(), 2);
+        assert_eq!(streams.remember_unused(at(105), a, 2), None, "it is not known any more");
     }
 }

@@ -29,3 +29,21 @@ fn names_that_nobody_has_are_forgotten_at_once_and_streams_that_ended_in_bounded
     world.run(secs(4));
     assert_eq!(world.snapshot(server).streams.len(), 0);
 }
+
+#[test]
+fn a_stream_that_ends_again_and_again_is_remembered_each_time() {
+    let mut world = World::new(24);
+    let config = EdgeConfig::builder().build().expect("a configuration");
+    let mut options = EdgeOptions::default();
+    options.unused_streams_max = 4;
+    let server = world.server("a", 1, config, options);
+    for time in 0..10 {
+        let publisher = world.publish(server, "show", 1);
+        world.run(secs(1));
+        world.leave(publisher);
+        world.run(ms(500));
+        assert_eq!(world.snapshot(server).streams.len(), 1, "forgotten, time {time}");
+    }
+    world.run(secs(4));
+    assert_eq!(world.snapshot(server).streams.len(), 0);
+}
