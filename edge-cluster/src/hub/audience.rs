@@ -7,6 +7,9 @@ use super::stream::Hub;
 use super::viewer::{Join, JoinKind, Lane, Place, Viewer};
 use crate::conn::ConnId;
 
+/// So many places are kept, whoever has left.
+const PLACES_MIN: usize = 8;
+
 impl Hub {
     /// Somebody wants the stream. It begins at the GOP cache, or with the next frames. An RTMP connection must have
     /// been told [`chunk_size`](Self::chunk_size) before, otherwise say so with [`tell_chunk_size`].
@@ -56,10 +59,45 @@ impl Hub {
                 self.flv = None;
             }
         }
+        if self.viewers.len() >= PLACES_MIN && self.stats.viewers <= self.viewers.len() / 4 {
+            self.close_gaps();
+        }
         // Otherwise the next segment does it: many may leave at the same time.
         if self.stats.viewers == 0 {
             self.trim(self.store.end());
         }
+    }
+
+    /// Gives back the places of a crowd that has left: they take memory, and each segment looks at all of them. Three of
+    /// four have left since the last time, so it costs each of them little.
+    fn close_gaps(&mut self) {
+        let mut count = 0;
+        let number = |viewer: &Option<Viewer>| {
+            let number = viewer.is_some().then_some(count);
+            count += u32::from(number.is_some());
+            number
+        };
+        let numbers: Vec<Option<u32>> = self.viewers.iter().map(number).collect();
+        let renumber = |slot: &mut u32| match numbers.get(*slot as usize) {
+            Some(Some(number)) => {
+                *slot = *number;
+                true
+            }
+            _ => false,
+        };
+        self.viewers.retain(Option::is_some);
+        self.free = Vec::new();
+        self.by_conn.retain(|_, slot| renumber(slot));
+        // Of those who have left, some are still listed.
+        self.ready.retain_mut(renumber);
+        self.intervals.retain_mut(|(_, slot)| renumber(slot));
+        self.events.retain_mut(|(slot, _)| renumber(slot));
+        let room = 2 * self.viewers.len();
+        self.viewers.shrink_to(room);
+        self.by_conn.shrink_to(room);
+        self.ready.shrink_to(room);
+        self.intervals.shrink_to(room);
+        self.events.shrink_to(room);
     }
 
     /// The connection of a viewer was told another chunk size than [`chunk_size`](Self::chunk_size), so it cannot

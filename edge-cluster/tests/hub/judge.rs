@@ -4,7 +4,8 @@
 //! Viewers that are never slow must get exactly what it would send. Slow ones may miss messages, but never so that a
 //! picture lacks the ones it needs, or a frame its header.
 
-use edge_cluster::hub::{HubEvent, JoinKind, Lane};
+use edge_cluster::ConnId;
+use edge_cluster::hub::{HubEvent, Join, JoinKind, Lane};
 use proptest::prelude::*;
 use rtmp_core::{Media, MediaKind};
 
@@ -18,6 +19,8 @@ enum Step {
     Source,
     Join(bool),
     Leave(usize),
+    /// So many come, and leave without having got anything.
+    Crowd(u64),
     Window(usize, usize),
     Pause(usize),
     Resume(usize),
@@ -40,6 +43,7 @@ fn steps(calm: bool) -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Source),
         3 => prop::bool::weighted(0.2).prop_map(Step::Join),
         1 => (1..10_usize).prop_map(Step::Leave),
+        1 => (1..100_u64).prop_map(Step::Crowd),
         6 => (viewer.clone(), window).prop_map(|(viewer, window)| Step::Window(viewer, window)),
         1 => viewer.clone().prop_map(Step::Pause),
         2 => viewer.clone().prop_map(Step::Resume),
@@ -113,6 +117,12 @@ impl Run {
                     self.left[at % viewers] = true;
                     self.world.hub.leave(conn);
                 }
+            }
+            Step::Crowd(count) => {
+                let crowd = || (0..*count).map(|n| ConnId::inbound(1_000 + n));
+                let join = Join { msid: 1, lane: Lane::Chunks, kind: JoinKind::Viewer };
+                crowd().for_each(|conn| self.world.hub.join(conn, join));
+                crowd().for_each(|conn| self.world.hub.leave(conn));
             }
             Step::Window(at, window) => {
                 if conn(self, at).is_some() {

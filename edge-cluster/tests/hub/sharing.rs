@@ -2,7 +2,7 @@
 
 use bytes::{Buf, BytesMut};
 use edge_cluster::ConnId;
-use edge_cluster::hub::{Hub, Join, JoinKind, Lane, PrivateSink, Update};
+use edge_cluster::hub::{Hub, HubEvent, Join, JoinKind, Lane, PrivateSink, Update};
 use rtmp_core::Media;
 use rtmp_core::MediaKind;
 
@@ -202,4 +202,81 @@ fn a_source_with_another_chunk_size_reaches_viewers_that_are_there() {
     let mut count = Count(0);
     hub.prepare(home.now, conn, &mut count);
     assert_eq!(count.0, 1);
+}
+
+const CROWD: std::ops::Range<u64> = 1_000..2_000;
+
+fn crowd_joins(world: &mut World) {
+    let join = Join { msid: 1, lane: Lane::Chunks, kind: JoinKind::Viewer };
+    CROWD.for_each(|n| world.hub.join(ConnId::inbound(n), join));
+}
+
+fn crowd_leaves(world: &mut World) {
+    CROWD.for_each(|n| world.hub.leave(ConnId::inbound(n)));
+}
+
+/// Nobody is written to yet, and nobody has asked for events.
+fn apply_only(world: &mut World, media: &Media) {
+    world.ingest.push(world.now, media);
+    world.ingest.burst_end(world.now);
+    while let Some(update) = world.ingest.poll_update() {
+        world.hub.apply(world.now, &update);
+    }
+}
+
+#[test]
+fn a_crowd_that_has_left_takes_no_memory_and_those_who_stay_miss_nothing() {
+    let mut world = World::new("min_latency on; play { gop_cache off; }");
+    let fast = world.viewer();
+    world.push_each(&[key(0, 0), inter(40, 1)]);
+    let before = world.hub.memory_bytes();
+    crowd_joins(&mut world);
+    let (slow, late) = (world.viewer(), world.viewer());
+    world.players[slow].window = 5;
+    apply_only(&mut world, &inter(80, 2));
+    assert!(world.hub.memory_bytes() > before + 200_000);
+    crowd_leaves(&mut world);
+    world.settle();
+    world.push_each(&[inter(120, 3), key(160, 4), inter(200, 5)]);
+    world.open(slow, usize::MAX);
+    for (viewer, letters) in [(fast, "KVVVKV"), (slow, "VVKV"), (late, "VVKV")] {
+        assert_eq!(world.players[viewer].letters(), letters, "viewer {viewer}");
+    }
+    let after = world.hub.memory_bytes();
+    assert!(after < before + 2_000, "{before} bytes, {after} later");
+}
+
+/// A viewer that came after a crowd, which wants nothing.
+fn behind_a_crowd(vhost: &str) -> (World, usize) {
+    let mut world = World::new(vhost);
+    crowd_joins(&mut world);
+    CROWD.for_each(|n| world.hub.pause(ConnId::inbound(n)));
+    let viewer = world.viewer();
+    (world, viewer)
+}
+
+#[test]
+fn a_viewer_that_waits_for_its_interval_waits_no_longer_when_a_crowd_leaves() {
+    let (mut world, viewer) = behind_a_crowd("min_latency on; play { gop_cache off; send_min_interval 10; }");
+    world.push_each(&[key(0, 0), inter(40, 1)]);
+    assert_eq!(world.players[viewer].letters(), "K");
+    crowd_leaves(&mut world);
+    world.advance(20);
+    assert_eq!(world.players[viewer].letters(), "KV");
+}
+
+#[test]
+fn what_is_to_be_told_of_a_viewer_is_told_when_a_crowd_has_left() {
+    let (mut world, viewer) = behind_a_crowd("min_latency on; play { gop_cache off; queue_length 1; }");
+    world.players[viewer].window = 5;
+    world.push(&[key(0, 0)]);
+    (1..10).for_each(|n| apply_only(&mut world, &inter(n * 200, n)));
+    crowd_leaves(&mut world);
+    world.settle();
+    let of = world.players[viewer].conn;
+    assert!(
+        matches!(world.events[..], [HubEvent::Resynced { viewer, .. }] if viewer == of),
+        "{:?}",
+        world.events
+    );
 }
