@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::event::CloseReason;
 use super::meter::SAMPLE_EVERY;
+use super::room::give_back_room;
 use super::streams::{FORGET_AFTER, StreamId};
 use super::{Conn, Edge, TimerKey};
 
@@ -103,6 +104,16 @@ impl Edge {
             stream.meter.sample(now);
         }
         debug_assert_eq!(self.memory.held, self.memory_bytes(), "a stream has changed without being counted");
+        self.give_back_room();
         self.timers.set(TimerKey::Sample, Some(now + SAMPLE_EVERY));
+    }
+
+    /// Tables keep as much room as they ever needed; four places for each connection that is there are enough.
+    fn give_back_room(&mut self) {
+        let most = 4 * self.conns.len();
+        give_back_room(&mut self.outputs, most);
+        self.conns.give_back_room(most);
+        self.streams.give_back_room(most);
+        self.timers.give_back_room(most);
     }
 }

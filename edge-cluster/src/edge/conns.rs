@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::room::give_back_room;
 use super::session::{Session, Stage, Wire};
 use super::streams::StreamId;
 use super::upstream::Upstream;
@@ -84,6 +85,10 @@ impl Conns {
         let follower = self.followers.get_mut(&conn)?;
         debug_assert!(follows(self.table.get(&conn), follower.stream), "a session has changed unseen");
         Some(follower)
+    }
+
+    pub(super) fn give_back_room(&mut self, most: usize) {
+        give_back_room(&mut self.followers, most);
     }
 
     /// Bytes that the meter of a session does not know of yet.

@@ -55,6 +55,7 @@ mod question;
 mod refusal;
 mod report;
 mod request;
+mod room;
 mod rules;
 mod serve;
 mod session;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::client::ClientInfo;
 use super::meter::Meter;
 use super::outlet::Outlet;
+use super::room::give_back_room;
 use super::shards::{Subscriber, Subscription};
 use super::vhosts::Vhost;
 use crate::conn::{ConnId, ShardId};
@@ -235,6 +236,11 @@ impl Streams {
         {
             self.unused.remove(&(since, id));
         }
+    }
+
+    pub(super) fn give_back_room(&mut self, most: usize) {
+        give_back_room(&mut self.by_key, most);
+        give_back_room(&mut self.ready, most);
     }
 
     /// The hub of this stream may have viewers to write to.

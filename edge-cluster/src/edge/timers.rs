@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use std::time::Instant;
 
+use super::room::give_back_room;
+
 /// When whose time comes. A deadline that moves to a later time is not touched: it fires early once and is then set
 /// again, so that a publisher's deadline, which moves with every message, costs nothing.
 #[derive(Debug)]
@@ -50,6 +52,10 @@ impl<K: Copy + Ord + Hash> Timers<K> {
         self.due.pop_first();
         self.set.remove(&key);
         Some(key)
+    }
+
+    pub(super) fn give_back_room(&mut self, most: usize) {
+        give_back_room(&mut self.set, most);
     }
 
     /// The earliest deadline.

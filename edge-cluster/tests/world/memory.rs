@@ -1,9 +1,13 @@
-//! The limit of media memory of a whole server.
+//! The limit of media memory of a whole server, and what is left when everybody is gone.
+
+use std::sync::Arc;
+use std::time::Instant;
 
 use edge_cluster::config::EdgeConfig;
-use edge_cluster::edge::{EdgeOptions, Event};
+use edge_cluster::edge::{Edge, EdgeOptions, Event, FlvRequest, Input};
+use edge_cluster::{ConnId, ShardId};
 
-use crate::{World, ms, secs};
+use crate::{World, heap, ms, secs};
 
 /// What streams hold that cannot be let go: newest segments, tables of viewers.
 const REST: usize = 64 << 10;
@@ -114,4 +118,36 @@ fn the_limit_is_that_of_the_configuration_and_follows_reloads() {
     let totals = world.snapshot(server).totals;
     assert_eq!(totals.media_bytes_max, 1 << 20);
     assert!(totals.media_sheds > 0 && totals.memory_bytes <= (1 << 20) / 2, "{totals:?}");
+}
+
+#[test]
+fn a_crowd_that_has_left_takes_no_memory() {
+    #[expect(clippy::disallowed_methods, reason = "any instant serves as the start of virtual time")]
+    let mut now = Instant::now();
+    let vhost = "http_remux { enabled on; }";
+    let config = EdgeConfig::builder().vhost(vhost).build().expect("a configuration");
+    let mut edge = Edge::new(Arc::new(config), EdgeOptions::default(), ShardId(0), 1, 1, now);
+    let before = heap::in_use();
+    let crowd = || (0..2_000).map(ConnId::inbound);
+    for conn in crowd() {
+        let request = FlvRequest {
+            peer: ([10, 9, 9, 9], 1000).into(),
+            host: "v.example".to_owned(),
+            path: format!("/live/{conn:?}.flv"),
+            query: String::new(),
+            page_url: String::new(),
+        };
+        edge.handle_input(now, Input::OpenFlv { conn, request: Box::new(request) });
+    }
+    while edge.poll_output().is_some() {}
+    assert_eq!(edge.snapshot(now).totals.viewers, 2_000);
+    let with = heap::in_use();
+    crowd().for_each(|conn| edge.handle_input(now, Input::Closed { conn }));
+    while edge.poll_output().is_some() {}
+    for _ in 0..2 {
+        now = edge.poll_timeout().expect("the next sample");
+        edge.handle_input(now, Input::Timeout);
+    }
+    let after = heap::in_use();
+    assert!(after < before + (8 << 10), "{before} bytes, {with} with the crowd, {after} later");
 }
