@@ -22,7 +22,7 @@ pub(crate) struct Node {
     pub(crate) host: String,
     shards: Vec<Edge>,
     /// Between shards: ordered, with a delay.
-    queues: BTreeMap<(u16, u16), VecDeque<(Instant, Parcel)>>,
+    pub(crate) queues: BTreeMap<(u16, u16), VecDeque<(Instant, Parcel)>>,
     pub(crate) events: Vec<Event>,
     pub(crate) questions: Vec<Question>,
     /// Pulls under way, by connection.
@@ -32,7 +32,7 @@ pub(crate) struct Node {
     frozen: Option<Instant>,
 }
 
-enum Parcel {
+pub(crate) enum Parcel {
     Peer(ShardId, PeerMessage),
     Adopt(ConnId, Box<edge_cluster::edge::MovedConnection>),
 }
