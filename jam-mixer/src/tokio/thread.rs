@@ -13,7 +13,7 @@ use jam_proto::Input;
 
 use super::control::{MusicianInfo, Order};
 use super::priority::{self, Realtime};
-use super::socket::Sockets;
+use super::socket::{self, Sockets};
 use super::wait::{Waker, sharpen_timers, sleep_until, wait_for_input};
 use super::{Closing, DriverStats, Notice};
 use crate::codec::Codec;
@@ -136,7 +136,7 @@ impl<C: Codec> AudioThread<C> {
         for socket in self.sockets.iter() {
             let now = clock();
             for _ in 0..RECEIVE_MAX {
-                match socket.recv_from(buffer) {
+                match socket::receive(socket, buffer) {
                     Ok((bytes, src)) => {
                         let payload = buffer.get(..bytes).unwrap_or_default();
                         self.jam.handle_input(now, Input::Datagram { src, payload });
