@@ -39,8 +39,8 @@ pub(super) struct Lateness {
 pub(super) const PERIODS_MAX: usize = 16;
 /// A rise is judged by at least this many periods: chance brings two rare events close together now and then.
 const RISE_PERIODS: usize = 16;
-/// Complete periods that "of late" means.
-const RECENT_PERIODS: usize = 2;
+/// Complete periods that "of late" means, beside the one that is being filled.
+const RECENT_PERIODS: usize = 1;
 
 impl Lateness {
     pub(super) fn new() -> Self {
@@ -172,7 +172,7 @@ impl Lateness {
         self.fastest_of(&self.long)
     }
 
-    /// The same over the current period and the last two: what a delay that is asked for now may be measured by. A path
+    /// The same over the current period and the last one: what a delay that is asked for now may be measured by. A path
     /// that has become slower is soon not held to what it was.
     pub(super) fn fastest_of_late(&self) -> i64 {
         let mut totals = [0; LEVELS];

@@ -285,6 +285,33 @@ fn a_path_that_becomes_slower_costs_its_delay_and_a_few_blocks() {
 }
 
 #[test]
+fn a_path_that_becomes_slower_costs_no_more_where_a_tick_takes_two_blocks() {
+    for slower in 10..=60_usize {
+        let props = AudioProps { codec: BlockCodec::Opus64, ..props(BlockFactor::One, Sequence::With) };
+        let mut buffer = JitterBuffer::new(&props, 2, AUTO, &JitterConfig::default());
+        // Blocks come one by one, every second in the middle of a tick; from the change on all are late by as much.
+        let mut sent = 0_u64;
+        let mut concealed = 0;
+        for tick in 0..4_000_u64 {
+            let late = if tick < 1_500 { 0 } else { slower as u64 };
+            while sent + late <= 2 * tick + 1 {
+                buffer.put(&[sent as u8, sent as u8], None);
+                sent += 1;
+            }
+            for _ in 0..2 {
+                let lost = buffer.get() == Slot::Lost;
+                concealed += u32::from(lost && tick >= 1_500);
+            }
+        }
+        let more = concealed.saturating_sub(slower as u32);
+        // Just at the limit every second block is in reach and every second one not, for as long as the path that was
+        // is remembered.
+        let most = if slower == 19 { 250 } else { 10 };
+        assert!(more <= most, "slower by {slower} blocks: {more} more were concealed");
+    }
+}
+
+#[test]
 fn a_path_that_becomes_slower_while_its_backlog_arrives_at_once_is_heard_again() {
     for size in [AUTO, manual(2), manual(10)] {
         for (outage, slower) in [(100_usize, 60_usize), (100, 30), (60, 25), (120, 100)] {
