@@ -176,6 +176,11 @@ impl Edge {
         if let Some(client) = publisher.map(|publisher| Arc::clone(&publisher.client)) {
             self.begin_forwards(now, id, &client);
         }
+        if let Some(stream) = self.streams.get_mut(id)
+            && stream.home.as_ref().is_none_or(|home| home.outlets.is_empty())
+        {
+            stream.hub.forget_upstreams();
+        }
     }
 
     fn open_outlet(&mut self, now: Instant, id: StreamId, number: u32, machine: Machine) {

@@ -100,6 +100,12 @@ impl Hub {
         self.events.shrink_to(room);
     }
 
+    /// No upstream server that left will come back: nothing is kept for one any more.
+    pub fn forget_upstreams(&mut self) {
+        self.keeps_key = self.viewers.iter().flatten().any(|viewer| viewer.kind == JoinKind::Upstream);
+        self.trim(self.slowest());
+    }
+
     /// The connection of a viewer was told another chunk size than [`chunk_size`](Self::chunk_size), so it cannot
     /// share the bytes of the others. Say it right after [`join`](Self::join).
     pub fn tell_chunk_size(&mut self, viewer: ConnId, chunk_size: u32) {

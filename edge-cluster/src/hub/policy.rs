@@ -35,8 +35,14 @@ impl Hub {
     pub(super) fn join_point(&self, kind: JoinKind) -> Option<u64> {
         match kind {
             JoinKind::Viewer => self.gop.start().filter(|_| self.settings.play.gop_cache),
-            JoinKind::Upstream => self.newest_key(),
+            JoinKind::Upstream => self.current_gop(),
         }
+    }
+
+    /// Where an upstream server begins: the newest key frame, unless that is farther back than a queue may be. Some
+    /// streams never have another one.
+    fn current_gop(&self) -> Option<u64> {
+        self.newest_key.filter(|&key| key >= self.store.allowed())
     }
 
     /// Pictures of another source are no use.
@@ -168,7 +174,7 @@ impl Hub {
             from = from.min(self.gop.start().unwrap_or(from));
         }
         if self.keeps_key {
-            from = from.min(self.gop.start().or_else(|| self.newest_key()).unwrap_or(from));
+            from = from.min(self.current_gop().unwrap_or(from));
         }
         self.store.trim(from);
         if let Some(flv) = &mut self.flv {

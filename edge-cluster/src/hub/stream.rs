@@ -71,7 +71,7 @@ pub struct Hub {
     pub(super) gop: Gop,
     /// The latest key frame of the running source; the ring may have let it go.
     pub(super) newest_key: Option<u64>,
-    /// An upstream server gets the stream: the newest key frame stays, whatever `gop_cache` says.
+    /// An upstream server gets the stream: the current GOP stays, whatever `gop_cache` says.
     pub(super) keeps_key: bool,
     pub(super) has_pictures: bool,
     pub(super) content: (bool, bool),

@@ -25,7 +25,9 @@ pub enum Lane {
 pub enum JoinKind {
     /// Somebody who watches: the vhost's `play` settings hold.
     Viewer,
-    /// Another server: it gets the times as they are, and begins at the newest key frame whatever `gop_cache` says.
+    /// Another server: it gets the times as they are, and begins at the newest key frame whatever `gop_cache` says, if
+    /// that is not farther back than a queue may be. The next one does, too, when it leaves
+    /// ([`Hub::forget_upstreams`](super::Hub::forget_upstreams)).
     Upstream,
 }
 

@@ -239,6 +239,61 @@ fn row_11_an_upstream_server_begins_at_the_newest_key_frame_and_keeps_times() {
 }
 
 #[test]
+fn row_11_what_is_kept_for_an_upstream_server_is_no_longer_than_a_queue() {
+    // An encoder with intra refresh, one whose camera was switched off, and a GOP of many bytes.
+    fn pictures(second: u32) -> Vec<Media> {
+        (0..25).map(|n| inter(second * 1000 + n * 40, n)).collect()
+    }
+    fn sound(second: u32) -> Vec<Media> {
+        (0..43).map(|n| audio(second * 1000 + n * 23, n)).collect()
+    }
+    fn large(second: u32) -> Vec<Media> {
+        let enlarge = |mut media: Media| {
+            media.payload = [&media.payload[..], &[0; 10_000]].concat().into();
+            media
+        };
+        pictures(second).into_iter().map(enlarge).collect()
+    }
+    type Source = fn(u32) -> Vec<Media>;
+    let streams: [(Source, usize); 3] = [(pictures, 10 * 25), (sound, 10 * 44), (large, 100)];
+    for (second, most) in streams {
+        for gop_cache in ["on", "off"] {
+            let mut world = World::new(&format!(
+                "min_latency on; play {{ gop_cache {gop_cache}; gop_cache_max_frames 100; queue_length 10; }} \
+                 extension {{ queue_max_bytes 1048576; gop_cache_max_bytes 1048576; }}"
+            ));
+            let first = world.join(Lane::Chunks, JoinKind::Upstream);
+            world.push_each(&opening(0));
+            world.push_each(&[key(0, 0)]);
+            for at in 0..60 {
+                world.push_each(&second(at));
+                assert!(world.hub.stats().segments <= most + 2, "{} of {most}", world.hub.stats().segments);
+            }
+            assert!(world.hub.stats().segments <= 1, "a part of a GOP is no use");
+            world.hub.leave(world.players[first].conn);
+            let next = world.join(Lane::Chunks, JoinKind::Upstream);
+            assert_eq!(world.players[next].letters(), "", "the other one begins with what comes");
+            world.push_each(&gop(60_000, 2));
+            assert_eq!(world.players[next].letters(), "MHSKAVA");
+        }
+    }
+}
+
+#[test]
+fn row_29_nothing_is_kept_for_a_destination_that_was_removed() {
+    let mut world = World::new("min_latency on; play { gop_cache off; }");
+    let forward = world.join(Lane::Chunks, JoinKind::Upstream);
+    world.push_each(&gop(0, 25));
+    world.hub.leave(world.players[forward].conn);
+    world.push_each(&[inter(1000, 0)]);
+    assert_eq!(world.hub.stats().segments, 51, "it may come again");
+    world.hub.forget_upstreams();
+    assert_eq!(world.hub.stats().segments, 0);
+    world.push_each(&gop(1040, 25));
+    assert_eq!(world.hub.stats().segments, 0);
+}
+
+#[test]
 fn row_27_enhanced_codecs_pass_byte_for_byte_with_headers_and_key_frames_of_their_own() {
     let video = |head: u8, millis, body: &[u8]| {
         media(MediaKind::Video, millis, &[&[head][..], b"hvc1", body].concat())

@@ -374,6 +374,28 @@ fn row_29_copies_go_to_the_destinations_of_forward() {
 }
 
 #[test]
+fn row_29_nothing_is_kept_for_destinations_that_a_reload_removed() {
+    let mut world = World::new(50);
+    world.edge("copy", 1, &[], "");
+    let vhost = "min_latency on; play { gop_cache off; }";
+    let server = world.edge("a", 1, &[], &format!("{vhost} forward {{ enabled on; destination copy; }}"));
+    let publisher = world.publish(server, "show", 1);
+    world.clients[publisher].publishes().bytes = 5000;
+    world.run(secs(1));
+    let most = |world: &mut World| {
+        let mut most = 0;
+        world.run_until(world.now + secs(3), |world| most = most.max(world.memory_bytes(server)));
+        most
+    };
+    let before = most(&mut world);
+    assert!(before > 50_000, "the GOP stays for a destination that is lost: {before}");
+    world.reload(server, EdgeConfig::builder().vhost(vhost).build().expect("a configuration"));
+    world.run(ms(200));
+    let after = most(&mut world);
+    assert!(after < 20_000, "{after} bytes held for nobody");
+}
+
+#[test]
 fn row_24_a_viewer_over_http_gets_an_flv_file_and_its_end() {
     let mut world = World::new(19);
     let server = world.edge("a", 3, &[], "http_remux { enabled on; }");
