@@ -1,7 +1,7 @@
 //! What viewers that come later get first.
 
 use bytes::Bytes;
-use rtmp_core::media::Headers;
+use rtmp_core::media::{Headers, MediaRole};
 use rtmp_core::{Media, MediaKind, Timestamp};
 
 fn media(kind: MediaKind, payload: &[u8]) -> Media {
@@ -54,6 +54,24 @@ fn each_track_keeps_its_own_header_until_a_newer_one_covers_it() {
     let colour = b"\x94hvc1\x02\x00\x09colorInfo";
     assert!(headers.remember(&media(MediaKind::Video, colour)));
     assert_eq!(payloads(&headers)[2], colour);
+}
+
+#[test]
+fn viewers_begin_at_key_frames_of_the_default_track() {
+    let role = |payload: &[u8]| MediaRole::of(MediaKind::Video, payload);
+    for (payload, expected) in [
+        (&b"\x96\x03hvc1\x00k"[..], MediaRole::KeyFrame),
+        (b"\x96\x03hvc1\x01k", MediaRole::Frame),
+        (b"\xa6\x03hvc1\x00i", MediaRole::Frame),
+        (b"\x96\x13hvc1\x01\0\0\x01k\x00\0\0\x01k", MediaRole::KeyFrame),
+        (b"\x96\x13hvc1\x01\0\0\x01k\x02\0\0\x01k", MediaRole::Frame),
+        (b"\x96\x23hvc1\x01\0\0\x01kav01\x00\0\0\x01k", MediaRole::KeyFrame),
+        // The walk ends at a track that is cut.
+        (b"\x96\x13hvc1\x01\0\0\x09k\x00\0\0\x01k", MediaRole::Frame),
+        (b"\x96\x03hvc1", MediaRole::Frame),
+    ] {
+        assert_eq!(role(payload), expected, "{}", payload.escape_ascii());
+    }
 }
 
 #[test]

@@ -314,6 +314,35 @@ fn row_27_enhanced_codecs_pass_byte_for_byte_with_headers_and_key_frames_of_thei
 }
 
 #[test]
+fn row_27_a_gop_begins_at_a_key_frame_of_the_default_track() {
+    let one = |head: u8, millis, id: u8| {
+        media(MediaKind::Video, millis, &[&[head, 0x03][..], b"hvc1", &[id, id]].concat())
+    };
+    let many = |head: u8, millis, ids: [u8; 2]| {
+        let track = |id: u8| [id, 0, 0, 1, id];
+        media(
+            MediaKind::Video,
+            millis,
+            &[&[head, 0x13][..], b"hvc1", &track(ids[0]), &track(ids[1])].concat(),
+        )
+    };
+    // Keys of the default track, of another one, inter frames of both; then all tracks in one message.
+    let alone = [one(0x96, 0, 0), one(0x96, 3, 1), one(0xa6, 40, 0), one(0xa6, 43, 1), one(0x96, 83, 1)];
+    let together = [many(0x96, 80, [1, 0]), many(0x96, 120, [1, 2]), many(0xa6, 120, [0, 1])];
+    for kept in [&alone[..], &together] {
+        let mut world = World::new(MIN_LATENCY);
+        world.push_each(&[key(0, 0), inter(0, 1)]);
+        world.push_each(kept);
+        for kind in [JoinKind::Viewer, JoinKind::Upstream] {
+            let late = world.join(Lane::Chunks, kind);
+            let got: Vec<_> = world.players[late].got.iter().map(|media| media.payload.clone()).collect();
+            let expected: Vec<_> = kept.iter().map(|media| media.payload.clone()).collect();
+            assert_eq!(got, expected, "{kind:?}");
+        }
+    }
+}
+
+#[test]
 fn row_28_audio_and_video_can_be_switched_off_and_on() {
     let mut world = World::new(MIN_LATENCY);
     let viewer = world.viewer();

@@ -188,7 +188,8 @@ impl<'a> VideoTag<'a> {
         Ok(tag)
     }
 
-    /// What the message means to a relay.
+    /// What the message means to a relay. A key frame of other tracks than the default one is a frame: who begins there
+    /// cannot show the picture that everybody shows.
     pub fn role(&self) -> MediaRole {
         match self.packet {
             VideoPacket::SequenceStart | VideoPacket::Mpeg2TsSequenceStart => MediaRole::SequenceHeader,
@@ -197,10 +198,16 @@ impl<'a> VideoTag<'a> {
             VideoPacket::Command(_) => MediaRole::Command,
             VideoPacket::CodedFrames | VideoPacket::CodedFramesX | VideoPacket::Other(_) => {
                 match self.frame {
-                    FrameKind::Key | FrameKind::GeneratedKey => MediaRole::KeyFrame,
+                    FrameKind::Key | FrameKind::GeneratedKey if self.has_default_track() => {
+                        MediaRole::KeyFrame
+                    }
                     _ => MediaRole::Frame,
                 }
             }
         }
+    }
+
+    fn has_default_track(&self) -> bool {
+        self.tracks.is_none_or(|mut tracks| tracks.any(|track| track.id == 0))
     }
 }
