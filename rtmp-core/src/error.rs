@@ -72,6 +72,9 @@ pub enum Waiting {
     /// Audio or video.
     #[error("media")]
     Media,
+    /// The end of a pause.
+    #[error("end of a pause")]
+    Resume,
     /// Anything after a ping.
     #[error("answer to a ping")]
     Pong,

@@ -134,6 +134,9 @@ pub struct Timeouts {
     pub request: Duration,
     /// Server: from the end of a publish or play to the next request on the same connection, default 180 s.
     pub next_request: Duration,
+    /// Server: from a pause to the next command of the viewer, default 180 s. It is not pinged meanwhile: players that
+    /// pause often read nothing.
+    pub paused: Option<Duration>,
     /// From the start of a publish (server) or play (client) to its first media message, default 20 s.
     pub first_media: Option<Duration>,
     /// Between media messages from a publisher or an origin, default 5 s.
@@ -151,6 +154,7 @@ impl Default for Timeouts {
             connect: Duration::from_secs(5),
             request: Duration::from_secs(10),
             next_request: Duration::from_secs(180),
+            paused: Some(Duration::from_secs(180)),
             first_media: Some(Duration::from_secs(20)),
             media: Some(Duration::from_secs(5)),
             ping: None,

@@ -101,8 +101,7 @@ impl Link {
         if bytes == 0 {
             return;
         }
-        self.heard = now;
-        self.ping_sent = None;
+        self.note_alive(now);
         self.stats.bytes_received += bytes as u64;
         self.received = self.received.wrapping_add(bytes as u32);
     }
@@ -254,10 +253,20 @@ impl Link {
         self.config.chunk_size.clamp(1, crate::chunk::CHUNK_SIZE_MAX)
     }
 
+    /// The peer is there; a ping that is under way needs no answer.
+    pub(crate) fn note_alive(&mut self, now: Instant) {
+        self.heard = now;
+        self.ping_sent = None;
+    }
+
     pub(crate) fn send_ping(&mut self, now: Instant) {
         self.ping_sent = Some(now);
         // The number is only echoed; low bits of what was received make it differ.
         self.send_user_control(UserControl::PingRequest(self.received));
+    }
+
+    pub(crate) fn is_pinged(&self) -> bool {
+        self.ping_sent.is_some()
     }
 
     /// When [`handle_ping_timeout`](Self::handle_ping_timeout) has something to do.

@@ -398,6 +398,52 @@ fn a_silent_viewer_is_pinged_and_a_deaf_one_given_up() {
 }
 
 #[test]
+fn a_viewer_that_is_seen_to_be_there_is_not_pinged() {
+    let mut config = ConnectionConfig::default();
+    config.timeouts.ping = Some(Duration::from_secs(60));
+    let mut peer = Peer::playing(config);
+    peer.answers();
+    for _ in 0..5 {
+        peer.now += Duration::from_secs(59);
+        peer.server.note_alive(peer.now);
+        assert_eq!(peer.later(0), Ok(()));
+    }
+    assert!(peer.answers().is_empty());
+    assert_eq!(peer.later(60_000), Ok(()));
+    assert_eq!(peer.answers().len(), 1);
+    peer.server.note_alive(peer.now);
+    assert_eq!(peer.later(30_000), Ok(()), "the ping needs no answer any more");
+    assert!(peer.answers().is_empty());
+}
+
+#[test]
+fn a_pause_has_its_end_and_no_pings() {
+    let mut config = ConnectionConfig::default();
+    config.timeouts.ping = Some(Duration::from_secs(60));
+    let mut peer = Peer::playing(config);
+    let pause = |state: bool| Command::new("pause", 0.0).with(state).with(0.0);
+    let start = peer.now;
+    peer.call(pause(true), 1);
+    peer.answers();
+    assert_eq!(peer.server.poll_timeout(), Some(start + Duration::from_secs(180)));
+    assert_eq!(peer.later(179_999), Ok(()));
+    assert!(peer.answers().is_empty(), "a player that pauses may not read");
+    // Every command begins the wait anew, and the end of the pause ends it.
+    peer.call(pause(true), 1);
+    assert_eq!(peer.later(179_999), Ok(()));
+    peer.call(pause(false), 1);
+    peer.answers();
+    assert_eq!(peer.later(60_000), Ok(()));
+    assert!(peer.answers()[0].starts_with("UserControl(PingRequest("));
+    // A ping that is out when the pause begins is answered by the pause.
+    peer.call(pause(true), 1);
+    assert_eq!(peer.later(179_999), Ok(()));
+    let error = ConnectionError::Silent { waiting: Waiting::Resume, after: Duration::from_secs(180) };
+    assert_eq!(peer.later(1), Err(error));
+    assert_eq!(peer.server.poll_event(), Some(ServerEvent::Pause(PauseState::Paused)));
+}
+
+#[test]
 fn received_bytes_are_acknowledged_at_half_of_the_window_with_the_running_total() {
     let mut peer = Peer::publishing(ConnectionConfig::default());
     peer.send(&Control::WindowAckSize(1).message()).expect("ok").into_unit();

@@ -42,6 +42,7 @@ pub(super) fn root(
         username: v.text("http_api.auth.username"),
         password: v.text("http_api.auth.password"),
     });
+    let limit = |path| Some(v.seconds(path)).filter(|limit| !limit.is_zero());
     EdgeConfig {
         listen,
         chunk_size: v.count("chunk_size"),
@@ -97,6 +98,8 @@ pub(super) fn root(
             ),
             per_ip_max: v.count("extension.max_connections_per_ip"),
             handshake_timeout: v.seconds("extension.handshake_timeout").max(Duration::from_millis(1)),
+            keepalive: limit("extension.keepalive"),
+            pause_timeout: limit("extension.pause_timeout"),
             message_bytes_max: v.bytes("extension.max_message_bytes").max(1),
             chunk_streams_max: v.count("extension.max_csids"),
         },

@@ -203,6 +203,11 @@ pub struct ConnectionLimits {
     pub per_ip_max: u32,
     /// Time from accept to a finished handshake.
     pub handshake_timeout: Duration,
+    /// Silence after which a peer is asked for a sign of life: every connection with TCP probes, a viewer that gets
+    /// nothing with an RTMP ping, too. `None` asks nobody.
+    pub keepalive: Option<Duration>,
+    /// From a pause to the next command of the viewer; `None` is for ever.
+    pub pause_timeout: Option<Duration>,
     /// Largest message that is put together.
     pub message_bytes_max: u64,
     /// Chunk streams of one connection.

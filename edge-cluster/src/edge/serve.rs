@@ -45,6 +45,7 @@ impl Edge {
             client: None,
             stage: Stage::Idle,
             meter: Meter::new(now),
+            sent_before: 0,
             connect_allowed: false,
             holds_input: false,
         };
@@ -182,9 +183,7 @@ impl Edge {
         }
         if session.deciding().is_some_and(|deciding| deciding.deadline.is_some_and(|at| at <= now)) {
             self.on_decision_timeout(now, conn);
-        } else if let Some(rtmp) = session.rtmp()
-            && let Err(error) = rtmp.handle_timeout(now)
-        {
+        } else if let Err(error) = session.handle_timeout(now) {
             self.close(now, conn, CloseReason::Protocol(error));
         }
         self.settle(now, conn);

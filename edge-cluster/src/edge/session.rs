@@ -7,7 +7,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 use rtmp_core::amf::amf0::Value;
 use rtmp_core::message::Connect;
-use rtmp_core::{Media, RequestId, ServerConnection, flv};
+use rtmp_core::{ConnectionError, Media, RequestId, ServerConnection, flv};
 
 use super::client::ClientInfo;
 use super::event::CloseReason;
@@ -29,6 +29,8 @@ pub(super) struct Session {
     pub(super) client: Option<Arc<ClientInfo>>,
     pub(super) stage: Stage,
     pub(super) meter: Meter,
+    /// Bytes that were sent, or waited to be, when its deadline came last.
+    pub(super) sent_before: u64,
     /// `on_connect` was answered with yes.
     pub(super) connect_allowed: bool,
     /// Unread bytes wait in the driver until a decision is made.
@@ -196,6 +198,18 @@ impl Session {
     /// Bytes for this client alone that wait to be sent.
     pub(super) fn private(&mut self) -> &mut BytesMut {
         self.wire.private()
+    }
+
+    /// Does what the connection has to do by now. A viewer whose socket takes something is there, and need not answer
+    /// pings; `meter` counts all that it was sent.
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> Result<(), ConnectionError> {
+        let Wire::Rtmp(rtmp) = &mut self.wire else { return Ok(()) };
+        if self.meter.sent > self.sent_before {
+            rtmp.note_alive(now);
+        }
+        let result = rtmp.handle_timeout(now);
+        self.sent_before = self.meter.sent + rtmp.pending_bytes() as u64;
+        result
     }
 
     pub(super) fn deciding(&mut self) -> Option<&mut Deciding> {

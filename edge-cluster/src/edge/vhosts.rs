@@ -80,6 +80,8 @@ pub(super) fn connection_config(config: &EdgeConfig, vhost: Option<&VhostConfig>
     limits.chunk_streams_max = config.connections.chunk_streams_max as usize;
     limits.chunk_streams_idle_max = limits.chunk_streams_idle_max.min(limits.chunk_streams_max);
     connection.timeouts.handshake = config.connections.handshake_timeout;
+    connection.timeouts.ping = config.connections.keepalive;
+    connection.timeouts.paused = config.connections.pause_timeout;
     connection.chunk_size = config.chunk_size;
     if let Some(vhost) = vhost {
         connection.chunk_size = vhost.chunk_size;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
@@ -17,6 +17,10 @@ use crate::upstream::OwnAddresses;
 
 /// Connections that wait to be accepted (spec 4.1).
 const BACKLOG: i32 = 512;
+/// Time between two probes for a peer that has been silent.
+const PROBE_EVERY: Duration = Duration::from_secs(10);
+/// So many without an answer end the connection.
+const PROBES: u32 = 3;
 /// Wait after an error, such as no descriptor left: others may be closed meanwhile.
 const ERROR_WAIT: Duration = Duration::from_millis(100);
 /// An error that lasts is told so often.
@@ -134,6 +138,17 @@ impl Told {
     }
 }
 
+/// Lets the system notice a peer that has gone without a word, once nothing has come from it for so long.
+fn watch(socket: &std::net::TcpStream, keepalive: Option<Duration>) {
+    let Some(silence) = keepalive else { return };
+    let probes = TcpKeepalive::new()
+        // Systems count whole seconds.
+        .with_time(silence.max(Duration::from_secs(1)))
+        .with_interval(PROBE_EVERY)
+        .with_retries(PROBES);
+    let _ = SockRef::from(socket).set_tcp_keepalive(&probes);
+}
+
 impl Shared {
     /// Lets a connection in and hands it to the shard that has the fewest.
     fn admit(&self, socket: std::net::TcpStream, peer: SocketAddr) {
@@ -144,6 +159,7 @@ impl Shared {
         let ticket = shard.ticket(&self.door, peer);
         // Replies are small and the client waits for each.
         let _ = socket.set_nodelay(true);
+        watch(&socket, self.config().connections.keepalive);
         let conn = self.next_conn();
         let _ = shard.orders.send(super::order::Order::Accept { conn, socket, peer, ticket });
     }
@@ -156,6 +172,27 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_silent_peer_is_probed_where_that_is_wanted() {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a listener");
+        let addr = listener.local_addr().expect("an address");
+        for (keepalive, expected) in [
+            (None, None),
+            (Some(Duration::from_millis(90_500)), Some(90)),
+            (Some(Duration::from_millis(5)), Some(1)),
+        ] {
+            let socket = std::net::TcpStream::connect(addr).expect("a connection");
+            watch(&socket, keepalive);
+            let socket = SockRef::from(&socket);
+            assert_eq!(socket.keepalive().expect("an answer"), expected.is_some());
+            if let Some(seconds) = expected {
+                assert_eq!(socket.tcp_keepalive_time().expect("an answer"), Duration::from_secs(seconds));
+                assert_eq!(socket.tcp_keepalive_interval().expect("an answer"), PROBE_EVERY);
+                assert_eq!(socket.tcp_keepalive_retries().expect("an answer"), PROBES);
+            }
+        }
+    }
 
     #[test]
     fn an_error_that_lasts_is_told_now_and_then_and_another_one_at_once() {

@@ -144,7 +144,7 @@ impl EdgeHandle {
 
     /// The configuration that counts now.
     pub fn config(&self) -> Arc<EdgeConfig> {
-        Arc::clone(&self.shared.config.lock().unwrap_or_else(PoisonError::into_inner))
+        self.shared.config()
     }
 
     /// Counters of what was let in and turned away.
@@ -279,6 +279,10 @@ impl EdgeHandle {
 }
 
 impl Shared {
+    pub(super) fn config(&self) -> Arc<EdgeConfig> {
+        Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     pub(super) fn gate(&self) -> MutexGuard<'_, Gate> {
         self.door.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -5,6 +5,8 @@ use edge_cluster::edge::{
     CloseReason, Command, EdgeOptions, Event, QuestionKind, SourceSnapshot, UpstreamKind, Verdict,
 };
 
+use rtmp_core::message::PauseState;
+
 use crate::{World, ms, secs};
 
 #[test]
@@ -393,6 +395,50 @@ fn row_29_nothing_is_kept_for_destinations_that_a_reload_removed() {
     world.run(ms(200));
     let after = most(&mut world);
     assert!(after < 20_000, "{after} bytes held for nobody");
+}
+
+#[test]
+fn a_viewer_that_is_gone_is_noticed_where_there_is_nothing_to_send() {
+    for (limit, stays) in [("", false), ("extension { keepalive 0; }", true)] {
+        let mut world = World::new(51);
+        let origin = world.edge("origin", 1, &[], "");
+        let config = EdgeConfig::builder().origin("origin").root(limit).build().expect("a configuration");
+        let edge = world.server("edge", 2, config, EdgeOptions::default());
+        let publisher = world.publish(origin, "show", 1);
+        world.run(secs(1));
+        let (gone, here) = (world.view(edge, "show"), world.view(edge, "show"));
+        // While media goes out nobody is asked.
+        world.run(secs(200));
+        assert_eq!(world.snapshot(edge).totals.viewers, 2);
+        assert_eq!(world.clients[here].connection.stats().pings_answered, 0);
+        world.leave(publisher);
+        world.run(secs(1));
+        world.stall_client(gone, world.now + secs(100_000));
+        world.run(secs(151));
+        assert_eq!(world.snapshot(edge).totals.viewers, 1 + u64::from(stays));
+        assert!(!world.clients[here].ended);
+        world.leave(here);
+        world.run(secs(10));
+        assert_eq!(world.snapshot(edge).streams.is_empty(), !stays, "pulled for nobody");
+    }
+}
+
+#[test]
+fn a_viewer_that_pauses_for_minutes_has_to_go() {
+    let mut world = World::new(52);
+    let server = world.edge("a", 2, &[], "");
+    world.publish(server, "show", 1);
+    world.run(secs(1));
+    let viewers = [world.view(server, "show"), world.view(server, "show")];
+    world.run(secs(1));
+    for viewer in viewers {
+        world.clients[viewer].connection.pause(world.now, PauseState::Paused, 0).expect("it plays");
+    }
+    world.run(secs(170));
+    assert!(!world.clients[viewers[0]].ended && !world.clients[viewers[1]].ended);
+    world.clients[viewers[1]].connection.pause(world.now, PauseState::Paused, 0).expect("it plays");
+    world.run(secs(15));
+    assert!(world.clients[viewers[0]].ended && !world.clients[viewers[1]].ended);
 }
 
 #[test]

@@ -164,7 +164,8 @@ impl ServerConnection {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let deadline = self.deadline.map(|(at, ..)| at);
         let (ends, ping) = match &self.phase {
-            Phase::Playing(play) => (play.ends, self.link.ping_timeout()),
+            Phase::Playing(play) if self.is_ping_due(play) => (play.ends, self.link.ping_timeout()),
+            Phase::Playing(play) => (play.ends, None),
             _ => (None, None),
         };
         [deadline, ends, ping].into_iter().flatten().min()
@@ -294,6 +295,12 @@ impl ServerConnection {
         }
     }
 
+    /// The peer has shown that it is there in a way that this connection does not see: it took shared segments. A ping
+    /// that is under way needs no answer, and the next one is not due before [`ping`](crate::Timeouts::ping) from now.
+    pub fn note_alive(&mut self, now: Instant) {
+        self.link.note_alive(now);
+    }
+
     /// Closes the connection: the status goes out, then [`ServerEvent::Closed`] is the last event.
     pub fn close(&mut self, status: Option<&Status>) {
         if let Some(status) = status
@@ -393,9 +400,16 @@ impl ServerConnection {
                 self.become_open(now, Waiting::Request);
                 return Ok(());
             }
-            self.link.handle_ping_timeout(now)?;
+            if self.is_ping_due(play) {
+                self.link.handle_ping_timeout(now)?;
+            }
         }
         Ok(())
+    }
+
+    /// Whether the peer's silence is looked at. A pause has its own end.
+    fn is_ping_due(&self, play: &Play) -> bool {
+        play.state == PauseState::Playing || self.link.is_pinged()
     }
 
     /// Turns an error into the end of the connection, with a word to the peer when there is one.

@@ -72,7 +72,15 @@ impl ServerConnection {
                 self.events.push_back(ServerEvent::Command(Box::new(command)));
             }
         }
+        self.limit_pause(now);
         Ok(())
+    }
+
+    /// While a viewer pauses, its next command has to come in time.
+    fn limit_pause(&mut self, now: Instant) {
+        let Phase::Playing(play) = &self.phase else { return };
+        let after = self.link.config.timeouts.paused.filter(|_| play.state == PauseState::Paused);
+        self.deadline = after.map(|after| (now + after, Waiting::Resume, after));
     }
 
     fn on_connect(&mut self, mut connect: Connect, transaction: f64) -> Result<(), ConnectionError> {

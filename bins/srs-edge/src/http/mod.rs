@@ -39,6 +39,8 @@ const CONNECTIONS_MAX: usize = 16_384;
 const CONNECTIONS_MIN: usize = 16;
 /// How long a peer may take nothing of what it asked for.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time between two probes for a peer that has been silent.
+const PROBE_EVERY: Duration = Duration::from_secs(10);
 /// Wait after a failed accept: without it a lack of file descriptors would be a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Failed accepts are logged so often at most.
@@ -68,6 +70,7 @@ pub(crate) async fn serve(listener: Listener, app: Arc<App>, room: usize) {
         match listener.socket.accept().await {
             Ok((socket, peer)) => {
                 let router = router.clone();
+                watch(&socket, app.config().connections.keepalive);
                 tokio::spawn(async move {
                     connection(socket, peer, router).await;
                     drop(permit);
@@ -86,11 +89,22 @@ pub(crate) async fn serve(listener: Listener, app: Arc<App>, room: usize) {
     }
 }
 
+/// Lets the system notice a peer that is gone or reads no more: without it such a connection would stay for ever. The
+/// stall timeout alone needs something to send; viewers of a stream that rests get nothing.
+fn watch(socket: &TcpStream, keepalive: Option<Duration>) {
+    use rustix::net::sockopt;
+    let _ = sockopt::set_tcp_user_timeout(socket, STALL_TIMEOUT.as_millis() as u32);
+    if let Some(silence) = keepalive {
+        // Systems count whole seconds. The stall timeout also says how long probes may go without an answer.
+        let _ = sockopt::set_tcp_keepidle(socket, silence.max(Duration::from_secs(1)));
+        let _ = sockopt::set_tcp_keepintvl(socket, PROBE_EVERY);
+        let _ = sockopt::set_socket_keepalive(socket, true);
+    }
+}
+
 async fn connection(socket: TcpStream, peer: SocketAddr, router: Router) {
     // Replies are small and wanted at once.
     let _ = socket.set_nodelay(true);
-    // The system notices a peer that is gone or reads no more; without it such a connection would stay for ever.
-    let _ = rustix::net::sockopt::set_tcp_user_timeout(&socket, STALL_TIMEOUT.as_millis() as u32);
     // A listener of both families shows IPv4 addresses as IPv6 ones.
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
     let service = TowerToHyperService::new(router.layer(Extension(Peer(peer))));
@@ -139,6 +153,23 @@ async fn not_found() -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_silent_peer_is_probed_where_that_is_wanted() {
+        use rustix::net::sockopt;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+        let addr = listener.local_addr().expect("an address");
+        for keepalive in [None, Some(Duration::from_secs(90))] {
+            let socket = TcpStream::connect(addr).await.expect("a connection");
+            watch(&socket, keepalive);
+            assert_eq!(sockopt::socket_keepalive(&socket), Ok(keepalive.is_some()));
+            assert_eq!(sockopt::tcp_user_timeout(&socket), Ok(30_000));
+            if let Some(silence) = keepalive {
+                assert_eq!(sockopt::tcp_keepidle(&socket), Ok(silence));
+                assert_eq!(sockopt::tcp_keepintvl(&socket), Ok(PROBE_EVERY));
+            }
+        }
+    }
 
     #[test]
     fn requests_leave_open_files_to_streams() {

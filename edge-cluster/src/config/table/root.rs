@@ -113,6 +113,25 @@ const EXTENSION: &[DirectiveSpec] = &[
     row("handshake_timeout", Number, "5", NewConnections, "Time from accept to a finished handshake.")
         .unit("s")
         .no_variable(),
+    row(
+        "keepalive",
+        Number,
+        "60",
+        NewConnections,
+        "Silence after which a peer has to show that it is there: to TCP, and as a viewer that gets nothing to an RTMP \
+         ping. 0 is off.",
+    )
+    .unit("s")
+    .no_variable(),
+    row(
+        "pause_timeout",
+        Number,
+        "180",
+        NewConnections,
+        "Longest wait for a command of a viewer that pauses. 0 is for ever.",
+    )
+    .unit("s")
+    .no_variable(),
     row("max_message_bytes", Bytes, "8m", NewConnections, "Largest RTMP message that is put together.")
         .no_variable(),
     row(
