@@ -149,4 +149,4 @@ pub use media::{Media, MediaKind};
 pub use server::{EndReason, PublishStyle, RequestId, ServerConnection, ServerEvent};
 pub use stats::Stats;
 pub use time::Timestamp;
-pub use url::{DEFAULT_APP, DEFAULT_VHOST, StreamUrl, UrlError};
+pub use url::{DEFAULT_APP, DEFAULT_VHOST, NameFault, StreamUrl, UrlError};

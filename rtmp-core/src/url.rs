@@ -1,5 +1,7 @@
 //! From `tcUrl` and stream name to vhost, app and stream (spec 7.9).
 
+use crate::Limits;
+
 /// The vhost that stands for "none given".
 pub const DEFAULT_VHOST: &str = "__defaultVhost__";
 /// The app that stands for "none given".
@@ -21,6 +23,60 @@ pub enum UrlError {
     /// The port is no number from 1 to 65,535.
     #[error("bad port")]
     Port,
+}
+
+/// What makes the name of an app or stream unusable for logs, hooks and files.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameFault {
+    /// It is longer than [`Limits`] allow.
+    #[error("name is too long")]
+    Length,
+    /// It or its query has control characters.
+    #[error("name has control characters")]
+    Control,
+    /// It has a backslash.
+    #[error("name has a backslash")]
+    Backslash,
+    /// One of its segments is `..`.
+    #[error("name leads upwards")]
+    Upwards,
+    /// It has a `?` or `#`: behind the next connection, what follows would be parameters.
+    #[error("name has a query in it")]
+    Query,
+    /// Its query is longer than [`Limits`] allow.
+    #[error("query is too long")]
+    QueryLength,
+}
+
+impl NameFault {
+    /// What is wrong with `name`, which may have `bytes_max` bytes; a query is no part of it.
+    pub(crate) fn of(name: &str, bytes_max: usize) -> Option<Self> {
+        if name.len() > bytes_max {
+            Some(Self::Length)
+        } else if name.chars().any(char::is_control) {
+            Some(Self::Control)
+        } else if name.contains('\\') {
+            Some(Self::Backslash)
+        } else if name.split('/').any(|segment| segment == "..") {
+            Some(Self::Upwards)
+        } else if name.contains(['?', '#']) {
+            Some(Self::Query)
+        } else {
+            None
+        }
+    }
+
+    /// The same for a name with its query.
+    pub(crate) fn of_whole(whole: &str, bytes_max: usize, query_bytes_max: usize) -> Option<Self> {
+        let (name, query) = whole.split_at(whole.find(['?', '#']).unwrap_or(whole.len()));
+        let of_query = || match query {
+            query if query.len() > query_bytes_max => Some(Self::QueryLength),
+            query if query.chars().any(char::is_control) => Some(Self::Control),
+            _ => None,
+        };
+        Self::of(name, bytes_max).or_else(of_query)
+    }
 }
 
 /// A stream as a client names it, taken apart.
@@ -103,6 +159,12 @@ impl StreamUrl {
     pub fn key(&self) -> String {
         let vhost = if self.vhost == DEFAULT_VHOST { "" } else { &self.vhost };
         format!("{vhost}/{}/{}", self.app, self.stream_name())
+    }
+
+    /// What is wrong with the names of app and stream: whoever uses them asks, wherever they come from.
+    pub fn fault(&self, limits: &Limits) -> Option<NameFault> {
+        let of_app = NameFault::of(&self.app, limits.app_bytes_max);
+        of_app.or_else(|| NameFault::of(&self.stream, limits.name_bytes_max))
     }
 
     /// The stream name without a media extension such as `.flv`.

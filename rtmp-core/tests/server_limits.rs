@@ -10,7 +10,7 @@ use rtmp_core::chunk::{Message, MessageType};
 use rtmp_core::message::{Command, Control, UserControl};
 use rtmp_core::{
     ChunkError, CommandError, ConnectionConfig, ConnectionError, LimitExceeded, LimitKind, Limits, Media,
-    MediaKind, Progress, ServerEvent, Timestamp,
+    MediaKind, NameFault, Progress, ServerEvent, StreamUrl, Timestamp,
 };
 
 fn limited(change: impl FnOnce(&mut Limits)) -> ConnectionConfig {
@@ -135,6 +135,36 @@ fn names_above_their_bound_are_refused() {
         command.object = Value::Object(Object::new().with("app", app).with("tcUrl", url));
         peer.call(command, 0);
         assert_eq!(peer.answers(), ["_error NetConnection.Connect.Rejected"]);
+    }
+}
+
+#[test]
+fn names_that_cannot_be_used_are_known_wherever_they_come_from() {
+    let fault = |tc_url: &str, stream: &str| {
+        StreamUrl::parse(tc_url, stream).expect("a URL").fault(&Limits::default())
+    };
+    for (tc_url, stream, expected) in [
+        ("rtmp://v/live", "show?a=..\\/..", None),
+        ("rtmp://v/live/room..1", "..show", None),
+        (&*format!("rtmp://v/{}", "a".repeat(512)), "show", None),
+        (&*format!("rtmp://v/{}", "a".repeat(513)), "show", Some(NameFault::Length)),
+        ("rtmp://v/live", &*"a".repeat(513), Some(NameFault::Length)),
+        ("rtmp://v/live/../\\x", "", Some(NameFault::Backslash)),
+        ("rtmp://v/live/..", "show", Some(NameFault::Upwards)),
+        // Spaces are taken out of names.
+        ("rtmp://v/live/. .", "show", Some(NameFault::Upwards)),
+        ("rtmp://v/live\x07", "show", Some(NameFault::Control)),
+        ("rtmp://v/live", "sh\u{85}ow", Some(NameFault::Control)),
+    ] {
+        assert_eq!(fault(tc_url, stream), expected, "{tc_url} {stream}");
+    }
+    // Over HTTP names come from a path that was decoded.
+    let mut url = StreamUrl::parse("http://v/", "").expect("a URL");
+    for (stream, expected) in
+        [("a\nb", NameFault::Control), ("a?b", NameFault::Query), ("a#b", NameFault::Query)]
+    {
+        url.stream = stream.to_owned();
+        assert_eq!(url.fault(&Limits::default()), Some(expected));
     }
 }
 

@@ -116,6 +116,9 @@ fn row_24_the_response_ends_with_the_stream_and_refusals_have_a_status() {
     let (_folder, _server, _, http) = serve("flv-deny", "", vhost);
     assert_eq!(get(http, "/live/show.flv").status, 403);
     assert_eq!(get(http, "/no-app.flv").status, 404);
+    for name in ["a%0Ab", "a%3Fx", "a%5Cb", "..%2Fb", &"a".repeat(513)] {
+        assert_eq!(get(http, &format!("/live/{name}.flv")).status, 400, "{name}");
+    }
 
     let (_folder, _server, rtmp, http) = serve("flv-end", "", "");
     let publisher = Client::publish(rtmp, &format!("rtmp://127.0.0.1:{rtmp}/live"), "show");

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use rtmp_core::UrlError;
 use rtmp_core::message::{Status, status::code};
+use rtmp_core::{NameFault, UrlError};
 
 use super::question::QuestionKind;
 use crate::config::Operation;
@@ -15,6 +15,9 @@ pub enum Refusal {
     /// The URL of `connect` cannot be used.
     #[error("tcUrl: {0}")]
     Url(UrlError),
+    /// The name of the app or the stream cannot be used.
+    #[error("{0}")]
+    Name(NameFault),
     /// There is no such vhost and no default one, or it is disabled.
     #[error("vhost {0} is not served here")]
     Vhost(Arc<str>),
@@ -89,14 +92,14 @@ impl Refusal {
     pub fn status(&self, operation: Operation) -> Status {
         let code = match (self, operation) {
             (Self::Url(_) | Self::Vhost(_) | Self::VhostRemoved(_), _) => code::CONNECT_REJECTED,
-            (Self::Busy | Self::NoStream, Operation::Publish) => code::PUBLISH_BAD_NAME,
+            (Self::Busy | Self::NoStream | Self::Name(_), Operation::Publish) => code::PUBLISH_BAD_NAME,
             (Self::Origin { code: origins, .. }, Operation::Publish)
                 if **origins == *code::PUBLISH_BAD_NAME =>
             {
                 code::PUBLISH_BAD_NAME
             }
             (_, Operation::Publish) => code::PUBLISH_DENIED,
-            (Self::NoStream | Self::StreamNotFound | Self::Mount, Operation::Play) => {
+            (Self::NoStream | Self::Name(_) | Self::StreamNotFound | Self::Mount, Operation::Play) => {
                 code::PLAY_STREAM_NOT_FOUND
             }
             (_, Operation::Play) => code::PLAY_FAILED,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rtmp_core::message::{Connect, Status, status::code};
-use rtmp_core::{PublishStyle, RequestId, StreamUrl, UrlError};
+use rtmp_core::{Limits, NameFault, PublishStyle, RequestId, StreamUrl};
 
 use super::Edge;
 use super::client::{ClientInfo, ClientKind};
@@ -18,7 +18,7 @@ use super::session::{Asked, ConnectFacts, Deciding, FlvBody, Stage, Step, Wire};
 use super::vhosts::Vhost;
 use super::{Conn, TimerKey};
 use crate::admission::match_mount;
-use crate::config::{EdgeConfig, Operation};
+use crate::config::{EdgeConfig, Operation, VhostConfig};
 use crate::conn::ConnId;
 use crate::key::StreamKey;
 
@@ -28,17 +28,18 @@ impl FlvRequest {
     pub fn refusal(&self, config: &EdgeConfig) -> Option<Refusal> {
         let url = match self.url() {
             Ok(url) => url,
-            Err(error) => return Some(Refusal::Url(error)),
+            Err(refusal) => return Some(refusal),
         };
         let Some(vhost) = config.vhost(&url.vhost) else { return Some(Refusal::Mount) };
-        let mounted =
-            vhost.http_remux.as_ref().and_then(|remux| match_mount(&remux.mount, &url.vhost, &self.path));
-        let Some(mounted) = mounted else { return Some(Refusal::Mount) };
+        let url = match self.mounted(url, vhost) {
+            Ok(url) => url,
+            Err(refusal) => return Some(refusal),
+        };
         let applicant = Applicant {
             operation: Operation::Play,
             ip: self.peer.ip().to_canonical(),
             page_url: &self.page_url,
-            stream: &mounted.stream,
+            stream: url.stream_name(),
         };
         let next = |step: &Step| (*step != Step::Acquire).then(|| step.next());
         std::iter::successors(Some(Step::ReferAll), next).find_map(|step| applicant.refusal(step, vhost))
@@ -59,9 +60,37 @@ impl FlvRequest {
     }
 
     /// By the rules of RTMP names: a parameter names the vhost, else the host does.
-    fn url(&self) -> Result<StreamUrl, UrlError> {
+    fn url(&self) -> Result<StreamUrl, Refusal> {
+        if self.query.len() > Limits::default().query_bytes_max {
+            return Err(Refusal::Name(NameFault::QueryLength));
+        }
         let (base, query) = self.base_and_query();
-        StreamUrl::parse(&format!("rtmp://{base}/{query}"), "")
+        StreamUrl::parse(&format!("rtmp://{base}/{query}"), "").map_err(Refusal::Url)
+    }
+
+    /// The same with the app and stream that the path names, when the vhost offers streams over HTTP.
+    fn mounted(&self, mut url: StreamUrl, vhost: &VhostConfig) -> Result<StreamUrl, Refusal> {
+        let remux = vhost.http_remux.as_ref().ok_or(Refusal::Mount)?;
+        let mounted = match_mount(&remux.mount, &url.vhost, &self.path).ok_or(Refusal::Mount)?;
+        (url.app, url.stream) = (mounted.app, mounted.stream);
+        if url.app.is_empty() {
+            url.app = rtmp_core::DEFAULT_APP.to_owned();
+        }
+        usable(url)
+    }
+}
+
+/// What a client names over RTMP, when it can be used.
+fn names(tc_url: &str, stream: &str) -> Result<StreamUrl, Refusal> {
+    StreamUrl::parse(tc_url, stream).map_err(Refusal::Url).and_then(usable)
+}
+
+/// Names go to logs, hooks, keys and other servers, so each is looked at once it is known what it is: a `tcUrl` or a path
+/// may hold more than the properties that were checked when they arrived. No directive changes these limits.
+fn usable(url: StreamUrl) -> Result<StreamUrl, Refusal> {
+    match url.fault(&Limits::default()) {
+        None => Ok(url),
+        Some(fault) => Err(Refusal::Name(fault)),
     }
 }
 
@@ -76,9 +105,9 @@ impl Edge {
         let Some(session) = self.session(conn) else { return };
         session.connect = ConnectFacts::of(connect);
         let tc_url = Arc::clone(&session.connect.tc_url);
-        let url = match StreamUrl::parse(&tc_url, "") {
+        let url = match names(&tc_url, "") {
             Ok(url) => url,
-            Err(error) => return self.refuse(now, conn, Some(Asked::Connect(request)), Refusal::Url(error)),
+            Err(refusal) => return self.refuse(now, conn, Some(Asked::Connect(request)), refusal),
         };
         if self.draining.is_some() {
             return self.refuse(now, conn, Some(Asked::Connect(request)), Refusal::Draining);
@@ -154,8 +183,8 @@ impl Edge {
         kind: ClientKind,
     ) -> Option<(Arc<ClientInfo>, Arc<Vhost>)> {
         let tc_url = Arc::clone(&self.session(conn)?.connect.tc_url);
-        let refusal = match StreamUrl::parse(&tc_url, name) {
-            Err(error) => Refusal::Url(error),
+        let refusal = match names(&tc_url, name) {
+            Err(refusal) => refusal,
             Ok(url) => match self.vhosts.find(&url.vhost).cloned() {
                 None => Refusal::Vhost(url.vhost.into()),
                 Some(vhost) => {
@@ -226,38 +255,29 @@ impl Edge {
             session.connect.page_url = request.page_url.as_str().into();
             session.connect.tc_url = format!("http://{base}{query}").into();
         }
-        let refusal = match parsed {
-            Err(error) => Refusal::Url(error),
+        let refusal = match parsed.and_then(|url| self.offered(url, request)) {
+            Err(refusal) => refusal,
             Ok(_) if self.draining.is_some() => Refusal::Draining,
-            Ok(mut url) => match self.mounted(&url.vhost, &request.path) {
-                None => Refusal::Mount,
-                Some((vhost, app, stream)) => {
-                    (url.app, url.stream) = (app, stream);
-                    if url.app.is_empty() {
-                        url.app = rtmp_core::DEFAULT_APP.to_owned();
-                    }
-                    let tc_url = format!("http://{base}/{}{query}", url.app);
-                    if let Some(session) = self.session(conn) {
-                        session.connect.tc_url = tc_url.into();
-                        session.connect.app = url.app.as_str().into();
-                    }
-                    let Some(client) = self.describe(conn, &vhost, &url, ClientKind::FlvPlay) else { return };
-                    self.event(Event::Identified { client: Arc::clone(&client) });
-                    self.decide(now, conn, Asked::Flv, client, vhost, Step::ReferAll);
-                    self.advance(now, conn);
-                    return self.settle(now, conn);
+            Ok((vhost, url)) => {
+                let tc_url = format!("http://{base}/{}{query}", url.app);
+                if let Some(session) = self.session(conn) {
+                    session.connect.tc_url = tc_url.into();
+                    session.connect.app = url.app.as_str().into();
                 }
-            },
+                let Some(client) = self.describe(conn, &vhost, &url, ClientKind::FlvPlay) else { return };
+                self.event(Event::Identified { client: Arc::clone(&client) });
+                self.decide(now, conn, Asked::Flv, client, vhost, Step::ReferAll);
+                self.advance(now, conn);
+                return self.settle(now, conn);
+            }
         };
         self.refuse(now, conn, Some(Asked::Flv), refusal);
     }
 
-    /// The vhost, app and stream a path names, when the vhost offers streams over HTTP.
-    fn mounted(&self, host: &str, path: &str) -> Option<(Arc<Vhost>, String, String)> {
-        let vhost = self.vhosts.find(host)?;
-        let remux = vhost.http_remux.as_ref()?;
-        let mounted = match_mount(&remux.mount, host, path)?;
-        Some((Arc::clone(vhost), mounted.app, mounted.stream))
+    /// The vhost and the stream that a request over HTTP names.
+    fn offered(&self, url: StreamUrl, request: &FlvRequest) -> Result<(Arc<Vhost>, StreamUrl), Refusal> {
+        let vhost = self.vhosts.find(&url.vhost).ok_or(Refusal::Mount)?;
+        Ok((Arc::clone(vhost), request.mounted(url, vhost)?))
     }
 
     /// The status for a refused `connect`.

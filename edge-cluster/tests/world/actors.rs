@@ -96,6 +96,12 @@ impl Actor {
         Self::new(target(stream, Purpose::Play), Role::Viewer(Judge::default()), seed, now)
     }
 
+    /// A viewer that says what it likes.
+    pub(crate) fn stranger(tc_url: &str, stream: &str, seed: u64, now: Instant) -> Self {
+        let target = Target::new(tc_url, "live", stream, Purpose::Play);
+        Self::new(target, Role::Viewer(Judge::default()), seed, now)
+    }
+
     pub(crate) fn publisher(stream: &str, source: u8, seed: u64, now: Instant) -> Self {
         let publisher = Publisher {
             source,

@@ -1,8 +1,10 @@
 //! Names of streams cost nothing once they are left.
 
 use edge_cluster::config::EdgeConfig;
-use edge_cluster::edge::EdgeOptions;
+use edge_cluster::edge::{EdgeOptions, Event, FlvRequest, Refusal};
+use rtmp_core::NameFault;
 
+use crate::actors::Actor;
 use crate::{World, ms, secs};
 
 #[test]
@@ -46,4 +48,67 @@ fn a_stream_that_ends_again_and_again_is_remembered_each_time() {
     }
     world.run(secs(4));
     assert_eq!(world.snapshot(server).streams.len(), 0);
+}
+
+#[test]
+fn names_that_cannot_be_used_are_refused_over_rtmp_and_http() {
+    let mut world = World::new(53);
+    let config = EdgeConfig::builder().vhost("http_remux { enabled on; }").build().expect("a configuration");
+    let config_of_requests = config.clone();
+    let mut options = EdgeOptions::default();
+    options.ask_always = true;
+    let server = world.server("a", 2, config, options);
+    let refusals = |world: &mut World| {
+        let events = std::mem::take(&mut world.nodes[server].events);
+        let named = |event| match event {
+            Event::Refused { refusal: Refusal::Name(fault), .. } => Some(fault),
+            Event::Refused { refusal, .. } => panic!("{refusal:?}"),
+            _ => None,
+        };
+        events.into_iter().filter_map(named).collect::<Vec<_>>()
+    };
+    let long = "a".repeat(600);
+    for (tc_url, stream, code, fault) in [
+        ("rtmp://v.example/live/../\\x", "show", "Connect.Rejected", NameFault::Backslash),
+        ("rtmp://v.example/live/..", "show", "Connect.Rejected", NameFault::Upwards),
+        (&format!("rtmp://v.example/{long}"), "show", "Connect.Rejected", NameFault::Length),
+        // Only together do they make a name that is too long, or one that leads upwards.
+        (
+            &format!("rtmp://v.example/{}", &long[..500]),
+            "more of the app/show",
+            "Play.StreamNotFound",
+            NameFault::Length,
+        ),
+        ("rtmp://v.example/live", ". ./show", "Play.StreamNotFound", NameFault::Upwards),
+    ] {
+        let viewer = Actor::stranger(tc_url, stream, 1, world.now);
+        let viewer = world.connect(viewer, server);
+        world.run(ms(300));
+        assert_eq!(refusals(&mut world), [fault], "{tc_url} {stream}");
+        let told = world.clients[viewer].refused.as_deref().unwrap_or_default();
+        assert!(told.ends_with(code), "{told}");
+    }
+    for (path, query, fault) in [
+        ("/live/a\nb.flv", "", NameFault::Control),
+        ("/live/a?x.flv", "", NameFault::Query),
+        ("/live#/a.flv", "", NameFault::Query),
+        ("/live/a\\b.flv", "", NameFault::Backslash),
+        (&format!("/live/{long}.flv"), "", NameFault::Length),
+        (&format!("/{long}/a.flv"), "", NameFault::Length),
+        ("/live/a.flv", &"q".repeat(4097), NameFault::QueryLength),
+    ] {
+        let request = FlvRequest {
+            peer: ([10, 9, 9, 9], 1000).into(),
+            host: "v.example".to_owned(),
+            path: path.to_owned(),
+            query: query.to_owned(),
+            page_url: String::new(),
+        };
+        assert_eq!(request.refusal(&config_of_requests), Some(Refusal::Name(fault)), "{path}");
+        world.open_flv(server, request);
+        world.run(ms(10));
+        assert_eq!(refusals(&mut world), [fault], "{path}");
+    }
+    assert!(world.nodes[server].questions.is_empty(), "nobody is asked about such names");
+    assert!(world.snapshot(server).streams.is_empty());
 }

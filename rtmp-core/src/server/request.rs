@@ -12,6 +12,7 @@ use crate::error::{ConnectionError, LimitExceeded, LimitKind, Waiting};
 use crate::message::{
     Call, Capabilities, Command, Connect, PauseState, PlayArguments, PublishKind, Status, UserControl, status,
 };
+use crate::url::NameFault;
 use crate::{DEFAULT_VHOST, MediaKind};
 
 /// A question to the owner, with what its answer needs.
@@ -90,13 +91,17 @@ impl ServerConnection {
             connect.tc_url = format!("rtmp://{DEFAULT_VHOST}/{app}").into();
         }
         let fault = if connect.tc_url.len() > limits.tc_url_bytes_max {
-            Some("tcUrl is too long")
+            Some("tcUrl is too long".to_owned())
         } else if connect.app.len() > limits.app_bytes_max {
-            Some("app is too long")
+            Some("app is too long".to_owned())
         } else if connect.tc_url.to_str().is_none_or(|url| url.chars().any(char::is_control)) {
-            Some("tcUrl has control characters")
+            Some("tcUrl has control characters".to_owned())
         } else {
-            connect.app.to_str().map_or(Some("app is not UTF-8"), name_fault)
+            match connect.app.to_str() {
+                Some(app) => NameFault::of_whole(app, limits.app_bytes_max, limits.app_bytes_max)
+                    .map(|fault| fault.to_string()),
+                None => Some("app is not UTF-8".to_owned()),
+            }
         };
         let request = Request::Connect {
             transaction,
@@ -242,23 +247,12 @@ impl ServerConnection {
     }
 
     /// A stream name that can be used, or what is wrong with it.
-    fn check_name(&self, name: Option<Text>) -> Result<Arc<str>, &'static str> {
+    fn check_name(&self, name: Option<Text>) -> Result<Arc<str>, String> {
         let limits = &self.link.config.limits;
         let text = name.unwrap_or_default();
-        let Some(whole) = text.to_str() else { return Err("stream name is not UTF-8") };
-        let at = whole.find(['?', '#']).unwrap_or(whole.len());
-        let (name, query) = whole.split_at(at);
-        if name.len() > limits.name_bytes_max {
-            return Err("stream name is too long");
-        }
-        if query.len() > limits.query_bytes_max {
-            return Err("stream query is too long");
-        }
-        if query.chars().any(char::is_control) {
-            return Err("stream query has control characters");
-        }
-        match name_fault(name) {
-            Some(fault) => Err(fault),
+        let Some(whole) = text.to_str() else { return Err("stream name is not UTF-8".to_owned()) };
+        match NameFault::of_whole(whole, limits.name_bytes_max, limits.query_bytes_max) {
+            Some(fault) => Err(fault.to_string()),
             None => Ok(whole.into()),
         }
     }
@@ -271,19 +265,6 @@ impl Session {
             None | Some(PublishStyle::Fmle) => PublishStyle::Fmle,
             Some(PublishStyle::Flash | PublishStyle::Haivision) => PublishStyle::Haivision,
         });
-    }
-}
-
-/// What makes an app or stream name unusable for logs, hooks and files.
-fn name_fault(name: &str) -> Option<&'static str> {
-    if name.chars().any(char::is_control) {
-        Some("name has control characters")
-    } else if name.contains('\\') {
-        Some("name has a backslash")
-    } else if name.split('/').any(|segment| segment == "..") {
-        Some("name leads upwards")
-    } else {
-        None
     }
 }
 

@@ -55,6 +55,7 @@ fn refused(refusal: &Refusal) -> Option<Response> {
     match refusal {
         Refusal::Mount => None,
         Refusal::StreamNotFound => Some(StatusCode::NOT_FOUND.into_response()),
+        Refusal::Name(_) => Some((StatusCode::BAD_REQUEST, format!("{refusal}\n")).into_response()),
         refusal => Some((StatusCode::FORBIDDEN, format!("{refusal}\n")).into_response()),
     }
 }
