@@ -49,13 +49,13 @@ fn row_19_hooks_hear_everything_in_order() {
         );
         first.json()
     };
-    let publisher = Client::publish(rtmp, &url(rtmp), "show?token=1");
+    let publisher = Client::publish(rtmp, &url(rtmp), "show.flv?token=1");
     publisher.wait_until_published();
     let (connect, publish) = (next(), next());
     assert_eq!((&connect["action"], &publish["action"]), (&"on_connect".into(), &"on_publish".into()));
     assert_eq!((&publish["server_id"], &publish["ip"]), (&"vid-mine".into(), &"127.0.0.1".into()));
     assert_eq!((&publish["vhost"], &publish["app"]), (&"__defaultVhost__".into(), &"live".into()));
-    assert_eq!((&publish["tcUrl"], &publish["stream"]), (&url(rtmp).into(), &"show".into()));
+    assert_eq!((&publish["tcUrl"], &publish["stream"]), (&url(rtmp).into(), &"show.flv".into()));
     assert_eq!((&publish["param"], &publish["stream_url"]), (&"?token=1".into(), &"/live/show".into()));
     assert_eq!(publish["client_id"], connect["client_id"]);
 

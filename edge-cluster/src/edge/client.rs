@@ -84,6 +84,8 @@ pub struct ClientInfo {
     pub kind: ClientKind,
     /// The stream; `vhost` is the name of the configured block.
     pub key: StreamKey,
+    /// The stream as the client names it, for hooks and upstream servers; the key has no media extension such as `.mp4`.
+    pub stream: Arc<str>,
     /// What follows the names, with `?` in front, or empty.
     pub param: Arc<str>,
     /// The URL of `connect`; for HTTP the URL of the request without its path.

@@ -219,6 +219,7 @@ impl Edge {
             kind,
             stream_id: vid(seed, key.to_string().as_bytes()),
             key,
+            stream: url.stream.as_str().into(),
             param: url.param.as_str().into(),
             tc_url: Arc::clone(&session.connect.tc_url),
             page_url: Arc::clone(&session.connect.page_url),

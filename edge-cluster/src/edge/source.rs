@@ -339,7 +339,7 @@ impl Edge {
 /// What origins are told about the client that asked first.
 pub(super) fn upstream_stream(client: &ClientInfo) -> UpstreamStream {
     let key = &client.key;
-    let mut upstream = UpstreamStream::new(&*key.vhost, &*key.app, &*key.stream);
+    let mut upstream = UpstreamStream::new(&*key.vhost, &*key.app, &*client.stream);
     upstream.host = rtmp_core::StreamUrl::parse(&client.tc_url, "").map(|url| url.host).unwrap_or_default();
     upstream.param = client.param.to_string();
     let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());

@@ -1,7 +1,7 @@
 //! Names of streams cost nothing once they are left.
 
 use edge_cluster::config::EdgeConfig;
-use edge_cluster::edge::{EdgeOptions, Event, FlvRequest, Refusal};
+use edge_cluster::edge::{EdgeOptions, Event, FlvRequest, QuestionKind, Refusal, Verdict};
 use rtmp_core::NameFault;
 
 use crate::actors::Actor;
@@ -111,4 +111,34 @@ fn names_that_cannot_be_used_are_refused_over_rtmp_and_http() {
     }
     assert!(world.nodes[server].questions.is_empty(), "nobody is asked about such names");
     assert!(world.snapshot(server).streams.is_empty());
+}
+
+#[test]
+fn row_21_a_media_extension_is_left_out_of_the_key_and_nothing_else() {
+    let mut world = World::new(54);
+    let mut options = EdgeOptions::default();
+    options.ask_always = true;
+    let config = EdgeConfig::builder().build().expect("a configuration");
+    let origin = world.server("origin", 1, config, options);
+    let edge = world.edge("edge", 2, &["origin"], "");
+    world.view(edge, "cam.mp4");
+    world.publish(edge, "show.flv", 1);
+    let mut asked = Vec::new();
+    for _ in 0..8 {
+        world.run(ms(200));
+        for question in std::mem::take(&mut world.nodes[origin].questions) {
+            world.answer(origin, &question, Verdict::Allow);
+            let client = question.client;
+            asked.push((question.kind, client.stream.to_string(), client.key.stream.to_string()));
+        }
+    }
+    for (kind, stream, key) in
+        [(QuestionKind::Play, "cam.mp4", "cam"), (QuestionKind::Publish, "show.flv", "show")]
+    {
+        assert!(asked.contains(&(kind, stream.to_owned(), key.to_owned())), "{asked:?}");
+    }
+    let mut streams: Vec<_> =
+        world.snapshot(edge).streams.iter().map(|stream| stream.key.stream.to_string()).collect();
+    streams.sort();
+    assert_eq!(streams, ["cam", "show"]);
 }

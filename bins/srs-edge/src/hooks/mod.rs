@@ -193,7 +193,7 @@ fn subject(client: &ClientInfo) -> Subject<'_> {
         ip: client.peer.ip().to_canonical(),
         vhost: &client.key.vhost,
         app: &client.key.app,
-        stream: &client.key.stream,
+        stream: &client.stream,
         param: &client.param,
         tc_url: &client.tc_url,
         page_url: &client.page_url,
