@@ -126,7 +126,7 @@ impl AmfLimits {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Timeouts {
-    /// For each half of the handshake, default 5 s.
+    /// For the whole handshake, default 5 s.
     pub handshake: Duration,
     /// Server: from the handshake to `connect`. Client: for the answer to each command. Default 5 s.
     pub connect: Duration,

@@ -322,8 +322,11 @@ impl ServerConnection {
                 Phase::Handshake(handshake) => {
                     let before = handshake.waiting();
                     let info = handshake.handle_input(input, &mut self.link.outgoing)?;
-                    if before != handshake.waiting() {
-                        self.wait_for(now, Waiting::HandshakeEnd, self.link.config.timeouts.handshake);
+                    if before != handshake.waiting()
+                        && let Some((_, waiting, _)) = &mut self.deadline
+                    {
+                        // The time is that of the whole handshake.
+                        *waiting = Waiting::HandshakeEnd;
                     }
                     let Some(info) = info else { return Ok(Progress::NeedBytes) };
                     self.events.push_back(ServerEvent::Handshaken(info));

@@ -60,7 +60,7 @@ pub(super) const ALL: &[Attack] = &[
     attack(
         "slow-handshakes",
         "connections that say nothing, half of C1, no C2 or no connect, and dribble",
-        "closed after 5 s for each half of the handshake and 5 s for connect",
+        "closed after 5 s for the handshake and 5 s for connect",
         handshake::slow,
     ),
     attack(

@@ -27,8 +27,8 @@ pub(super) fn slow(siege: &mut Siege) -> Result<Findings, String> {
     let stages = [
         ("silent", Vec::new(), HANDSHAKE_LIMIT),
         ("half_of_c1", half, HANDSHAKE_LIMIT),
-        ("no_c2", hello(), 2 * HANDSHAKE_LIMIT),
-        ("no_connect", Script::handshake().bytes(), 2 * HANDSHAKE_LIMIT + CONNECT_LIMIT),
+        ("no_c2", hello(), HANDSHAKE_LIMIT),
+        ("no_connect", Script::handshake().bytes(), HANDSHAKE_LIMIT + CONNECT_LIMIT),
     ];
     let share = siege.connections / stages.len();
     let mut swarms: Vec<_> = stages.iter().map(|(_, script, _)| siege.swarm(share, script)).collect();
