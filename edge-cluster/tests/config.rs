@@ -92,7 +92,8 @@ fn directives_that_do_nothing_beside_the_others_are_named() {
     let text = "listen 1935; http_api { enabled on; auth { enabled on; username a; } }\n\
                 vhost a { http_remux { enabled on; mount [app]/[stream].ts; } cluster { origin b; } }\n\
                 vhost c { cluster { mode remote; origin d; } forward { enabled on; destination e; } }\n\
-                vhost f { http_hooks { enabled on; on_play http://g https://h; on_stop i; } }";
+                vhost f { http_hooks { enabled on; on_play http://g https://h; on_stop i; } }\n\
+                stats { enabled off; network 0; }";
     assert_eq!(
         warnings(text),
         [
@@ -102,6 +103,7 @@ fn directives_that_do_nothing_beside_the_others_are_named() {
             "a.conf:3:56: forward has no effect on an edge, which sends published streams to cluster.origin",
             "a.conf:4:36: http_hooks.on_play https://h cannot be asked, only http:// can: its answer is always a no",
             "a.conf:4:64: http_hooks.on_stop i cannot be asked, only http:// can: its answer is always a no",
+            "a.conf:5:9: stats.enabled off has no effect: the HTTP API reads the numbers of the machine when it is asked",
             "a.conf:1:44: http_api.auth.password is empty: so must be what clients give",
         ]
     );

@@ -202,6 +202,11 @@ fn check_root(values: &Values, context: &Context<'_>, report: &mut Report) {
     if values.integer("stats.network") < 0 {
         report.error(at("stats.network"), "stats.network is the number of an interface, from 0");
     }
+    if !values.on("stats.enabled") {
+        let message =
+            "stats.enabled off has no effect: the HTTP API reads the numbers of the machine when it is asked";
+        report.warn(at("stats.enabled"), message);
+    }
     if values.on("is_full") {
         report.error(at("is_full"), "this is a reference sample (is_full on), write a file of your own");
     }

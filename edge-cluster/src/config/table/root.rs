@@ -1,7 +1,7 @@
 //! Directives outside of vhosts (spec 2.1, 2.4, 2.5).
 
 use super::Kind::{Bytes, Choice, Endpoints, Integer, Networks, Number, Opaque, Switch, Text, Texts};
-use super::Reload::{Listeners, Live, NewConnections, NextUse, Restart};
+use super::Reload::{Listeners, Live, NewConnections, NextUse, NoEffect, Restart};
 use super::vhost::{CHUNK_SIZE, VHOST};
 use super::{ANY, DirectiveSpec, PORT_OR_ENDPOINT, block, http, row};
 
@@ -41,8 +41,14 @@ const CIRCUIT_BREAKER: &[DirectiveSpec] = &[
 ];
 
 const STATS: &[DirectiveSpec] = &[
-    row("enabled", Switch, "on", Restart, "Collects the numbers of the machine for the HTTP API.")
-        .no_variable(),
+    row(
+        "enabled",
+        Switch,
+        "on",
+        NoEffect,
+        "Says that the numbers of the machine are collected; here the HTTP API reads them when it is asked.",
+    )
+    .no_variable(),
     row(
         "network",
         Integer { min: i64::MIN, max: i64::MAX },
