@@ -7,7 +7,8 @@
 //! cargo run --release -p edge-cluster --features tokio --example keep -- - live/show localhost:1936 | ffplay -
 //! ```
 //!
-//! It ends with Ctrl-C, or after a minute without the stream.
+//! It ends with Ctrl-C, or when the stream has not come within a minute. Once it was there, a stream that ends is waited
+//! for: the recording goes on with the next one of its name.
 
 use std::error::Error;
 
@@ -20,7 +21,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let (file, stream) =
-        arguments.next().zip(arguments.next()).ok_or("usage: record FILE APP/STREAM ORIGIN...")?;
+        arguments.next().zip(arguments.next()).ok_or("usage: keep FILE APP/STREAM ORIGIN...")?;
     let config = EdgeConfig::builder().vhost("http_remux { enabled on; }");
     let origins: Vec<String> = arguments.collect();
     let config = origins.iter().fold(config, |config, origin| config.origin(origin.as_str())).build()?;
