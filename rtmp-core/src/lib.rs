@@ -36,7 +36,11 @@
 //!         ServerEvent::PublishRequested { request, .. } => {
 //!             server.reject(request, &Status::error(code::PUBLISH_BAD_NAME, "only the show is on"))
 //!         }
-//!         _ => Ok(()),
+//!         ServerEvent::Media(media) => Ok(println!("{:?} at {}", media.kind, media.timestamp)),
+//!         // Every request needs an answer: input waits for it.
+//!         other => other.request().map_or(Ok(()), |request| {
+//!             server.reject(request, &Status::error(code::PLAY_FAILED, "there is nothing to see"))
+//!         }),
 //!     }
 //! }
 //!
@@ -51,15 +55,18 @@
 //! let mut accepted = false;
 //! while !accepted {
 //!     let mut to_server = client.outgoing().split(); // what a socket would carry
-//!     while server.handle_input(now, &mut to_server)? != Progress::NeedBytes {
+//!     let mut to_client = BytesMut::new();
+//!     loop {
+//!         let progress = server.handle_input(now, &mut to_server)?;
 //!         while let Some(event) = server.poll_event() {
 //!             on_event(&mut server, now, event)?;
 //!         }
+//!         to_client.unsplit(server.outgoing().split());
+//!         // All requests were answered. Whoever answers later leaves the loop at `Progress::Asking`, too.
+//!         if progress == Progress::NeedBytes {
+//!             break;
+//!         }
 //!     }
-//!     while let Some(ServerEvent::Media(media)) = server.poll_event() {
-//!         println!("{:?} at {}", media.kind, media.timestamp);
-//!     }
-//!     let mut to_client = server.outgoing().split();
 //!     while client.handle_input(now, &mut to_client)? != Progress::NeedBytes {}
 //!     while let Some(event) = client.poll_event() {
 //!         accepted |= event == ClientEvent::PublishAccepted;

@@ -398,6 +398,36 @@ fn a_silent_viewer_is_pinged_and_a_deaf_one_given_up() {
 }
 
 #[test]
+fn whoever_rejects_what_it_does_not_know_never_waits_for_itself() {
+    // The loop of the documentation, in front of peers that publish or play.
+    let requests = [Command::new("publish", 5.0).with("show"), Command::new("play", 5.0).with("show")];
+    for request in requests {
+        let mut peer = Peer::connected(ConnectionConfig::default());
+        let message = request.message(1).expect("a command");
+        for _ in 0..3 {
+            assert!(peer.writer.write(&mut peer.input, &message));
+        }
+        let mut asked = 0;
+        for turn in 0.. {
+            assert!(turn < 10, "it spins");
+            let progress = peer.feed().expect("legal");
+            while let Some(event) = peer.server.poll_event() {
+                if let Some(request) = event.request() {
+                    asked += 1;
+                    let status = Status::error("NetStream.Play.Failed", "there is nothing to see");
+                    peer.server.reject(request, &status).expect("it waits");
+                }
+            }
+            peer.answers();
+            if progress == Progress::NeedBytes {
+                break;
+            }
+        }
+        assert_eq!(asked, 1);
+    }
+}
+
+#[test]
 fn a_viewer_that_is_seen_to_be_there_is_not_pinged() {
     let mut config = ConnectionConfig::default();
     config.timeouts.ping = Some(Duration::from_secs(60));

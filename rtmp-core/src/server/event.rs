@@ -66,6 +66,18 @@ pub enum ServerEvent {
     Closed,
 }
 
+impl ServerEvent {
+    /// The request that waits for an answer, whatever it is about: to reject what the owner does not know.
+    pub fn request(&self) -> Option<RequestId> {
+        match self {
+            Self::ConnectRequested { request, .. }
+            | Self::PublishRequested { request, .. }
+            | Self::PlayRequested { request, .. } => Some(*request),
+            _ => None,
+        }
+    }
+}
+
 /// Why a publish or play is over.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]

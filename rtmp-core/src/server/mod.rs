@@ -55,24 +55,37 @@ pub(crate) const STREAM_MSID: u32 = 1;
 /// ```
 /// use std::{sync::Arc, time::Instant};
 /// use bytes::BytesMut;
+/// use rtmp_core::message::{Status, status::code};
 /// use rtmp_core::{ConnectionConfig, Progress, ServerConnection, ServerEvent};
 ///
-/// # fn main() -> Result<(), rtmp_core::ConnectionError> {
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # #[allow(clippy::disallowed_methods)]
 /// let now = Instant::now();
 /// let mut connection = ServerConnection::new(Arc::new(ConnectionConfig::default()), 7, now);
 /// let mut received = BytesMut::new(); // bytes from the socket
-/// while connection.handle_input(now, &mut received)? != Progress::NeedBytes {
+/// loop {
+///     let progress = connection.handle_input(now, &mut received)?;
 ///     while let Some(event) = connection.poll_event() {
 ///         match event {
-///             ServerEvent::ConnectRequested { request, .. } => connection.accept(now, request).expect("is open"),
+///             ServerEvent::ConnectRequested { request, .. } | ServerEvent::PublishRequested { request, .. } => {
+///                 connection.accept(now, request)?;
+///             }
 ///             ServerEvent::Media(media) => println!("{} bytes at {}", media.payload.len(), media.timestamp),
-///             _ => {}
+///             // Every request needs an answer: input waits for it.
+///             other => {
+///                 if let Some(request) = other.request() {
+///                     connection.reject(request, &Status::error(code::PLAY_FAILED, "there is nothing to see"))?;
+///                 }
+///             }
 ///         }
 ///     }
+///     let to_send = connection.outgoing().split(); // bytes for the socket
+/// #   assert!(to_send.is_empty());
+///     // Whoever answers later leaves the loop at `Progress::Asking`, too, and comes back with the answer.
+///     if progress == Progress::NeedBytes {
+///         break;
+///     }
 /// }
-/// let to_send = connection.outgoing().split();
-/// # assert!(to_send.is_empty());
 /// # Ok(())
 /// # }
 /// ```
