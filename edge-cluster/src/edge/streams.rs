@@ -285,6 +285,7 @@ mod tests {
             peer: ([127, 0, 0, 1], 1935).into(),
             kind: ClientKind::FmlePublish,
             key: StreamKey::new(Arc::clone(&vhost.name), "live", name),
+            stream: name.into(),
             param: "".into(),
             tc_url: "".into(),
             page_url: "".into(),
