@@ -22,9 +22,12 @@ pub const DEFAULT_VERSION: &str = "3.12.4-rs";
 pub struct ServerLimits {
     /// What strangers may cost.
     pub guard: GuardLimits,
-    /// Newcomers being asked to prove their address at once; the oldest gives way. Default 64.
+    /// Newcomers being asked to prove their address at once. Default 256: more than there are channels, so that a full
+    /// house that meets a restarted server is asked at once. Beyond, who was asked [`ServerLimits::probe_interval`] ago
+    /// gives way; it is asked the same again with its next datagram.
     pub probes_max: usize,
-    /// Of these, from one host (an IPv4 address or the /64 of an IPv6 address). Default 16.
+    /// Of these, from one host (an IPv4 address or the /64 of an IPv6 address); beyond, one of its own gives way in the
+    /// same manner. Default 16.
     pub probes_per_host_max: usize,
     /// How often a newcomer is asked. Default 3.
     pub probe_attempts_max: u8,
@@ -70,7 +73,7 @@ impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             guard: GuardLimits::default(),
-            probes_max: 64,
+            probes_max: 256,
             probes_per_host_max: 16,
             probe_attempts_max: 3,
             unproven_attempts_max: 8,

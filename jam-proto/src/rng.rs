@@ -93,6 +93,12 @@ impl Unguessable {
     pub fn next_u8(&mut self) -> u8 {
         (self.next_u64() >> 56) as u8
     }
+
+    /// What belongs to these words, always the same. The running count is one word and these are four, so neither
+    /// tells anything about the other.
+    pub(crate) fn of(&self, words: [u64; 4]) -> u64 {
+        sip_hash_2_4(self.key, words.map(u64::to_le_bytes).as_flattened())
+    }
 }
 
 /// SipHash with two rounds per word and four at the end: a keyed hash whose outputs do not give the key away.
@@ -187,6 +193,29 @@ mod tests {
         assert_eq!(rng.pick::<u8>(&[]), None);
         assert!(!rng.chance(0.0));
         assert!(rng.chance(1.0));
+    }
+
+    #[test]
+    fn what_belongs_to_words_depends_on_each_of_them_and_on_the_seed() {
+        let words = [1, 2, 3, 4];
+        let mut all: Vec<u64> = (0..4)
+            .map(|at| {
+                let mut other = words;
+                other[at] += 1;
+                Unguessable::new(9).of(other)
+            })
+            .collect();
+        all.extend([
+            Unguessable::new(9).of(words),
+            Unguessable::new(8).of(words),
+            Unguessable::new(9).next_u64(),
+        ]);
+        let mut secret = Unguessable::new(9);
+        secret.next_u64();
+        assert_eq!(secret.of(words), all[4], "however many numbers were drawn");
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 7);
     }
 
     #[test]

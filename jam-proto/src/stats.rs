@@ -74,9 +74,9 @@ counters! {
         probes_answered,
         /// Addresses that did not in time.
         probes_expired,
-        /// Addresses forgotten because others came.
+        /// Addresses that gave way to others; they are asked the same again.
         probes_evicted,
-        /// Newcomers not asked because too many of the same host were being asked.
+        /// Datagrams of newcomers not asked because too many, or too many of the same host, had just been asked.
         probes_limited,
         /// Acknowledgements that were guesses, or came much too late.
         acknowledgements_wrong,

@@ -92,6 +92,20 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         self.slots.get_mut(at as usize)?.value.take()
     }
 
+    /// Makes an entry the newest.
+    pub(crate) fn touch(&mut self, key: &K) -> Option<&mut V> {
+        let at = *self.index.get(key)?;
+        self.unlink(at);
+        self.link_newest(at);
+        self.slots.get_mut(at as usize)?.value.as_mut()
+    }
+
+    /// The entry that would make room for a fresh one, if there is no room.
+    pub(crate) fn next_evicted(&self) -> Option<&V> {
+        (self.index.len() >= self.entries_max)
+            .then(|| self.slots.get(self.oldest as usize)?.value.as_ref())?
+    }
+
     fn remove_oldest(&mut self) -> Option<(K, V)> {
         let key = self.slots.get(self.oldest as usize)?.key;
         self.remove(&key).map(|value| (key, value))
@@ -232,7 +246,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_table_behaves_like_a_list_with_the_newest_first(
-            calls in prop::collection::vec((0_u8..3, 0_u8..8), 0..200), entries_max in 1_usize..6,
+            calls in prop::collection::vec((0_u8..4, 0_u8..8), 0..200), entries_max in 1_usize..6,
         ) {
             let mut table = Table::new(entries_max, 3);
             let mut model: Vec<u8> = Vec::new();
@@ -245,12 +259,21 @@ mod tests {
                         model.retain(|k| *k != key);
                         model.insert(0, key);
                     }
+                    2 => {
+                        prop_assert_eq!(table.touch(&key).copied(), model.contains(&key).then_some(key));
+                        if model.contains(&key) {
+                            model.retain(|k| *k != key);
+                            model.insert(0, key);
+                        }
+                    }
                     _ => {
                         prop_assert_eq!(table.remove(&key).is_some(), model.contains(&key));
                         model.retain(|k| *k != key);
                     }
                 }
                 prop_assert_eq!(table.len(), model.len());
+                let oldest = model.last().filter(|_| model.len() == entries_max);
+                prop_assert_eq!(table.next_evicted(), oldest);
                 prop_assert!((0..8).all(|k| table.get(&k).is_some() == model.contains(&k)));
                 prop_assert_eq!(table.iter().count(), model.len());
                 prop_assert!(table.memory_bytes() < 2_000);

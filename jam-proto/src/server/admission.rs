@@ -1,7 +1,7 @@
 //! Coming and going: strangers, probes, slots, quarantine (spec 5.3 to 5.5, 10.6).
 
-use std::net::SocketAddr;
-use std::time::Instant;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
 
 use super::{Admission, Event, LeaveReason, Server, add_reliable, all_ids};
 use crate::channel::Channel;
@@ -17,6 +17,9 @@ const PROPS_BYTES: usize = 19;
 /// Questions a newcomer has to answer. One has only 256 answers, and nothing keeps a forger from trying many addresses.
 const QUESTIONS: usize = 2;
 
+/// An address is asked the same questions for so long. An answer from the period before is never a guess.
+const QUESTIONS_PERIOD: Duration = Duration::from_secs(64);
+
 #[derive(Clone, Copy, Debug)]
 struct Question {
     /// Another one than the other questions'.
@@ -28,6 +31,9 @@ struct Question {
 ///
 /// It is asked with message 21 under counters it cannot guess. Clients answer it whether or not they are connected
 /// already (spec 10.6). Both questions are asked at the same time, so that two cost no more time than one.
+///
+/// The counters belong to the address and the time, so one that had to give way is asked the same when it knocks again,
+/// and its answers are good however often that happened meanwhile.
 #[derive(Debug)]
 pub(super) struct Probe {
     questions: [Question; QUESTIONS],
@@ -121,21 +127,59 @@ impl Server {
             }
             return false;
         }
-        let host = host_of(src.ip());
-        let probed = self.probes.iter().filter(|(addr, _)| host_of(addr.ip()) == host).count();
-        if probed >= self.limits().probes_per_host_max {
+        if !self.make_way(now, src) {
             self.stats.probes_limited += 1;
             return false;
         }
-        let first = self.secret.next_u8();
-        // One of the 255 others, each as likely.
-        let second = first.wrapping_add(1 + (self.secret.next_u64() % 255) as u8);
-        let questions = [first, second].map(|counter| Question { counter, answered: false });
+        let questions = self
+            .questions_to(src, self.questions_period(now))
+            .map(|counter| Question { counter, answered: false });
         let fresh = || Probe { questions, asked: 0, began_at: now, heard_at: now, next_at: now, props: None };
         let (_, evicted) = self.probes.touch_or(src, fresh);
         self.stats.probes_evicted += u64::from(evicted.is_some());
         self.wake_at(now.checked_add(self.limits().probe_lifetime));
         true
+    }
+
+    /// Makes sure that there is room for one more newcomer; `false` if all others were asked only just now.
+    ///
+    /// Whoever was asked is left in peace long enough to answer, so that a crowd or a flood does not take turns in being
+    /// asked. Nobody can stay longer while others wait, however often it knocks.
+    fn make_way(&mut self, now: Instant, src: SocketAddr) -> bool {
+        let (of_host_max, interval) = (self.limits().probes_per_host_max, self.limits().probe_interval);
+        let gives_way =
+            |probe: &Probe| probe.asked == 0 || now.saturating_duration_since(probe.began_at) >= interval;
+        if self.probes.next_evicted().is_some_and(|probe| !gives_way(probe)) {
+            return false;
+        }
+        let host = host_of(src.ip());
+        let of_host = || self.probes.iter().filter(|(addr, _)| host_of(addr.ip()) == host);
+        if of_host().count() >= of_host_max {
+            let longest =
+                of_host().filter(|(_, probe)| gives_way(probe)).min_by_key(|(_, probe)| probe.began_at);
+            let Some((addr, _)) = longest else { return false };
+            self.probes.remove(&addr);
+            self.stats.probes_evicted += 1;
+        }
+        true
+    }
+
+    /// The number of the period whose questions are asked now.
+    fn questions_period(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.started_at).as_secs() / QUESTIONS_PERIOD.as_secs()
+    }
+
+    /// The counters under which an address is asked, two different ones.
+    fn questions_to(&self, src: SocketAddr, period: u64) -> [u8; QUESTIONS] {
+        let ip = match src.ip() {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            IpAddr::V6(ip) => ip,
+        };
+        let bits = ip.to_bits();
+        let chosen = self.secret.of([(bits >> 64) as u64, bits as u64, u64::from(src.port()), period]);
+        let first = chosen as u8;
+        // One of the 255 others, each as likely.
+        [first, first.wrapping_add(1 + ((chosen >> 8) % 255) as u8)]
     }
 
     /// Asks what is not answered, if it is time to and the stranger has paid for it with bytes of its own.
@@ -197,7 +241,7 @@ impl Server {
     fn renew_or_forget(&mut self, now: Instant, addr: SocketAddr) {
         let lifetime = self.limits().probe_lifetime;
         let knocking = |probe: &&mut Probe| now.saturating_duration_since(probe.heard_at) < lifetime / 2;
-        match self.probes.get_mut(&addr).filter(knocking) {
+        match self.probes.touch(&addr).filter(knocking) {
             Some(probe) => (probe.asked, probe.began_at, probe.next_at) = (0, now, now),
             None => {
                 self.probes.remove(&addr);
@@ -256,6 +300,13 @@ impl Server {
                 let props = self.probes.remove(&src).and_then(|probe| probe.props);
                 self.join(now, src, props);
             }
+            return;
+        }
+        let period = self.questions_period(now);
+        let of_period = |period: u64| self.questions_to(src, period).contains(&counter);
+        if of_period(period) || period.checked_sub(1).is_some_and(of_period) {
+            // It was asked this before it had to give way, or before it gave up for a while.
+            self.stats.messages_unconnected += 1;
             return;
         }
         self.stats.acknowledgements_wrong += 1;

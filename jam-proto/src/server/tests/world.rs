@@ -4,6 +4,7 @@ use super::*;
 use crate::Gain;
 use crate::audio::Quality;
 use crate::client::{Client, ClientCommand, ClientConfig, ClientDisposition, ClientEvent, ClientOutput};
+use crate::rng::Rng;
 use crate::sim::{Loss, Network};
 
 const ROOM: &str = "203.0.113.1:22124";
@@ -27,8 +28,12 @@ struct Player {
 
 impl World {
     fn new(seed: u64, players: u8) -> Self {
-        let now = start();
         let config = ServerConfig::builder().channels_max(20).welcome("w".repeat(1_200)).build().unwrap();
+        Self::of(config, seed, players)
+    }
+
+    fn of(config: Arc<ServerConfig>, seed: u64, players: u8) -> Self {
+        let now = start();
         let players = (1..=players)
             .map(|n| {
                 let addr = addr(&format!("192.0.2.{n}:22134"));
@@ -44,40 +49,54 @@ impl World {
 
     /// Plays in steps of a block; the server sends everybody its own audio back.
     fn run(&mut self, time: Duration) {
-        let room = addr(ROOM);
         let end = self.now + time;
         while self.now < end {
-            self.now += Duration::from_micros(2_667);
-            let now = self.now;
-            while let Some(delivery) = self.net.poll(now) {
-                let (src, payload) = (delivery.src, &delivery.payload[..]);
-                if delivery.dst == room {
-                    let disposition = self.server.handle_input(now, Input::Datagram { src, payload });
-                    if let Disposition::Audio(channel) = disposition
-                        && self.server.is_audio_due(now, channel)
-                    {
-                        self.net.send(now, room, src, delivery.payload.clone());
-                    }
-                } else if let Some(player) =
-                    self.players.iter_mut().find(|player| player.addr == delivery.dst)
+            self.step();
+        }
+    }
+
+    fn step(&mut self) {
+        let room = addr(ROOM);
+        self.now += Duration::from_micros(2_667);
+        let now = self.now;
+        while let Some(delivery) = self.net.poll(now) {
+            let (src, payload) = (delivery.src, &delivery.payload[..]);
+            if delivery.dst == room {
+                let disposition = self.server.handle_input(now, Input::Datagram { src, payload });
+                if let Disposition::Audio(channel) = disposition
+                    && self.server.is_audio_due(now, channel)
                 {
-                    let disposition = player.client.handle_input(now, Input::Datagram { src, payload });
-                    player.blocks_heard += u64::from(disposition == ClientDisposition::Audio);
+                    self.net.send(now, room, src, delivery.payload.clone());
                 }
-                self.drain();
-            }
-            let _ = self.server.handle_input(now, Input::Timeout);
-            for player in &mut self.players {
-                let _ = player.client.handle_input(now, Input::Timeout);
-                if player.playing && player.next_block <= now {
-                    player.next_block = now + Duration::from_micros(2_667);
-                    let block = vec![0x11; usize::from(player.client.audio_props().block_bytes)];
-                    if let Some(datagram) = player.client.send_block(&block) {
-                        self.net.send(now, player.addr, room, datagram.to_vec().into());
-                    }
-                }
+            } else if let Some(player) = self.players.iter_mut().find(|player| player.addr == delivery.dst) {
+                let disposition = player.client.handle_input(now, Input::Datagram { src, payload });
+                player.blocks_heard += u64::from(disposition == ClientDisposition::Audio);
             }
             self.drain();
+        }
+        let _ = self.server.handle_input(now, Input::Timeout);
+        for player in &mut self.players {
+            let _ = player.client.handle_input(now, Input::Timeout);
+            if player.playing && player.next_block <= now {
+                player.next_block = now + Duration::from_micros(2_667);
+                let block = vec![0x11; usize::from(player.client.audio_props().block_bytes)];
+                if let Some(datagram) = player.client.send_block(&block) {
+                    self.net.send(now, player.addr, room, datagram.to_vec().into());
+                }
+            }
+        }
+        self.drain();
+    }
+
+    /// Datagrams in the names of addresses that know nothing of them.
+    fn forge(&mut self, rng: &mut Rng, datagrams: usize, addresses: u64) {
+        for _ in 0..datagrams {
+            let ip = (0x0A00_0000 | rng.below(addresses) as u32).to_be_bytes();
+            let src = SocketAddr::from((ip, 22_134));
+            let input = Input::Datagram { src, payload: &[0x55; 45] };
+            assert_eq!(self.server.handle_input(self.now, input), Disposition::Consumed);
+            // What is answered goes to somebody who does not care.
+            while self.server.poll_output().is_some() {}
         }
     }
 
@@ -196,6 +215,56 @@ fn a_server_that_is_restarted_gets_its_musicians_back() {
     assert_eq!(world.server.views().filter(|view| view.info.is_some()).count(), 4);
     for (player, heard) in world.players.iter().zip(heard) {
         assert!(player.blocks_heard > heard + 1_000);
+    }
+}
+
+#[test]
+fn a_full_house_meets_a_restarted_server_and_is_back_in_seconds() {
+    // Also with so few questions at once that most have to wait.
+    for (players, probes_max) in [(100, None), (150, None), (100, Some(8))] {
+        let mut limits = ServerLimits::default();
+        limits.probes_max = probes_max.unwrap_or(limits.probes_max);
+        let config = ServerConfig::builder().channels_max(150).limits(limits).build().unwrap();
+        let mut world = World::of(config, 5, players);
+        world.net.usual_link().delay(ms(15));
+        world.run(ms(if probes_max.is_some() { 4_000 } else { 2_000 }));
+        let stats = world.server.stats();
+        let identified = world.server.views().filter(|view| view.info.is_some()).count();
+        assert_eq!((identified, stats.locked_out), (usize::from(players), 0), "{probes_max:?} {stats:?}");
+        assert_eq!((stats.joined, stats.acknowledgements_wrong), (u64::from(players), 0), "{probes_max:?}");
+    }
+}
+
+#[test]
+fn a_newcomer_gets_in_while_forged_ones_knock() {
+    // Few that keep knocking, then more than can be asked.
+    for (per_second, addresses) in [(400, 256), (2_000, 1_024), (2_000, 1 << 24), (5_000, 1 << 24)] {
+        for seed in 0..5 {
+            let mut world = World::new(seed, 1);
+            world.net.usual_link().delay(ms(15));
+            let mut rng = Rng::new(seed);
+            world.players[0].playing = false;
+            let (begin, mut forged) = (world.now, 0);
+            let mut forge = |world: &mut World| {
+                let due = (world.now - begin).as_micros() as usize * per_second / 1_000_000;
+                world.forge(&mut rng, due - forged, addresses);
+                forged = due;
+                world.step();
+            };
+            while world.now < begin + ms(3_000) {
+                forge(&mut world);
+            }
+            world.players[0].playing = true;
+            while world.now < begin + ms(5_000) {
+                forge(&mut world);
+            }
+            let stats = world.server.stats();
+            assert_eq!(
+                (stats.identified, stats.locked_out),
+                (1, 0),
+                "{per_second}/s from {addresses}, seed {seed}"
+            );
+        }
     }
 }
 
