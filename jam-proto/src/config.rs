@@ -29,14 +29,15 @@ pub struct ServerLimits {
     /// Of these, from one host (an IPv4 address or the /64 of an IPv6 address); beyond, one of its own gives way in the
     /// same manner. Default 16.
     pub probes_per_host_max: usize,
-    /// How often a newcomer is asked. Default 3.
+    /// How often a newcomer is asked within its first time to answer, and once in each further one. Default 3.
     pub probe_attempts_max: u8,
     /// How often a message is sent to a newcomer that has a slot but has not acknowledged all that proves its address,
     /// 400 ms apart: one that was lucky with its guesses keeps the slot no longer. Default 8: 3.2 s.
     pub unproven_attempts_max: u32,
     /// Time between two questions. Default 400 ms.
     pub probe_interval: Duration,
-    /// Time a newcomer has to answer. Default 2 s.
+    /// Time a newcomer has to answer. Whoever still knocks then gets the same once more, and later up to four times as
+    /// much. Default 2 s.
     pub probe_lifetime: Duration,
     /// Channels of one host. Default 150: musicians may share an address translation.
     pub channels_per_host_max: usize,

@@ -17,6 +17,9 @@ const PROPS_BYTES: usize = 19;
 /// Questions a newcomer has to answer. One has only 256 answers, and nothing keeps a forger from trying many addresses.
 const QUESTIONS: usize = 2;
 
+/// How often the time to answer doubles: 2, 2, 4, 8, 8 s.
+const LONGER_TIMES: u8 = 2;
+
 /// An address is asked the same questions for so long. An answer from the period before is never a guess.
 const QUESTIONS_PERIOD: Duration = Duration::from_secs(64);
 
@@ -37,8 +40,12 @@ struct Question {
 #[derive(Debug)]
 pub(super) struct Probe {
     questions: [Question; QUESTIONS],
-    /// How often it was asked.
-    asked: u8,
+    /// Whether it has been asked at all.
+    asked: bool,
+    /// How often it may be asked until its time is over.
+    attempts_left: u8,
+    /// How often it got another time.
+    renewals: u8,
     began_at: Instant,
     /// When it knocked last.
     heard_at: Instant,
@@ -46,6 +53,17 @@ pub(super) struct Probe {
     next_at: Instant,
     /// Message 20 usually arrives before the acknowledgement; it is processed once there is a channel.
     props: Option<(u8, [u8; PROPS_BYTES])>,
+}
+
+impl Probe {
+    /// The time it has to answer: longer and longer if it does not and goes on knocking.
+    fn time_to_answer(&self, lifetime: Duration) -> Duration {
+        lifetime.saturating_mul(1 << self.renewals.saturating_sub(1).min(LONGER_TIMES))
+    }
+
+    fn is_over(&self, now: Instant, lifetime: Duration) -> bool {
+        now.saturating_duration_since(self.began_at) >= self.time_to_answer(lifetime)
+    }
 }
 
 /// How a newcomer showed up.
@@ -134,7 +152,16 @@ impl Server {
         let questions = self
             .questions_to(src, self.questions_period(now))
             .map(|counter| Question { counter, answered: false });
-        let fresh = || Probe { questions, asked: 0, began_at: now, heard_at: now, next_at: now, props: None };
+        let fresh = || Probe {
+            questions,
+            asked: false,
+            attempts_left: self.config.limits().probe_attempts_max,
+            renewals: 0,
+            began_at: now,
+            heard_at: now,
+            next_at: now,
+            props: None,
+        };
         let (_, evicted) = self.probes.touch_or(src, fresh);
         self.stats.probes_evicted += u64::from(evicted.is_some());
         self.wake_at(now.checked_add(self.limits().probe_lifetime));
@@ -148,7 +175,7 @@ impl Server {
     fn make_way(&mut self, now: Instant, src: SocketAddr) -> bool {
         let (of_host_max, interval) = (self.limits().probes_per_host_max, self.limits().probe_interval);
         let gives_way =
-            |probe: &Probe| probe.asked == 0 || now.saturating_duration_since(probe.began_at) >= interval;
+            |probe: &Probe| !probe.asked || now.saturating_duration_since(probe.began_at) >= interval;
         if self.probes.next_evicted().is_some_and(|probe| !gives_way(probe)) {
             return false;
         }
@@ -184,10 +211,7 @@ impl Server {
 
     /// Asks what is not answered, if it is time to and the stranger has paid for it with bytes of its own.
     fn ask(&mut self, now: Instant, src: SocketAddr) {
-        let (attempts_max, interval) = {
-            let limits = self.limits();
-            (limits.probe_attempts_max, limits.probe_interval)
-        };
+        let interval = self.limits().probe_interval;
         let Some(probe) = self.probes.get_mut(&src) else { return };
         if now < probe.next_at {
             return;
@@ -195,10 +219,10 @@ impl Server {
         let questions = probe.questions;
         let open = questions.iter().filter(|question| !question.answered);
         let bytes = FRAME_OVERHEAD_BYTES * open.clone().count();
-        if probe.asked < attempts_max && self.responder.guard.permits_bytes(now, src.ip(), bytes, Loan::Never)
-        {
-            self.stats.probed += u64::from(probe.asked == 0);
-            probe.asked += 1;
+        if probe.attempts_left > 0 && self.responder.guard.permits_bytes(now, src.ip(), bytes, Loan::Never) {
+            self.stats.probed += u64::from(!probe.asked);
+            probe.asked = true;
+            probe.attempts_left -= 1;
             probe.next_at = now + interval;
             for question in open {
                 let payload = Message::RequestAudioProps.frame(question.counter, &mut self.writer);
@@ -210,22 +234,18 @@ impl Server {
     }
 
     pub(super) fn on_probe_timeouts(&mut self, now: Instant) {
-        let (attempts_max, lifetime, interval) = {
-            let limits = self.limits();
-            (limits.probe_attempts_max, limits.probe_lifetime, limits.probe_interval)
-        };
+        let (lifetime, interval) = (self.limits().probe_lifetime, self.limits().probe_interval);
         let mut due = Vec::new();
         for (addr, probe) in self.probes.iter_mut() {
-            if now.saturating_duration_since(probe.began_at) >= lifetime {
+            if probe.is_over(now, lifetime) {
                 due.push((addr, true));
-            } else if probe.asked > 0 && probe.asked < attempts_max && probe.next_at <= now {
+            } else if probe.asked && probe.attempts_left > 0 && probe.next_at <= now {
                 due.push((addr, false));
             }
         }
         for (addr, expired) in due {
             if expired {
                 self.renew_or_forget(now, addr);
-                continue;
             }
             self.ask(now, addr);
             if let Some(probe) = self.probes.get_mut(&addr).filter(|probe| probe.next_at <= now) {
@@ -236,13 +256,16 @@ impl Server {
 
     /// Ends the time a newcomer had to answer.
     ///
-    /// Whoever still knocks gets another time with the same counter: programs with a window were seen to answer nothing
-    /// for two seconds while they played already, and their late answers must not look like guesses.
+    /// Whoever still knocks is asked once more and gets another time: programs with a window were seen to answer nothing
+    /// for two seconds while they played already.
     fn renew_or_forget(&mut self, now: Instant, addr: SocketAddr) {
         let lifetime = self.limits().probe_lifetime;
         let knocking = |probe: &&mut Probe| now.saturating_duration_since(probe.heard_at) < lifetime / 2;
         match self.probes.touch(&addr).filter(knocking) {
-            Some(probe) => (probe.asked, probe.began_at, probe.next_at) = (0, now, now),
+            Some(probe) => {
+                (probe.attempts_left, probe.began_at, probe.next_at) = (1, now, now);
+                probe.renewals = probe.renewals.saturating_add(1);
+            }
             None => {
                 self.probes.remove(&addr);
                 self.stats.probes_expired += 1;
@@ -253,8 +276,9 @@ impl Server {
     pub(super) fn probe_deadline(&self) -> Option<Instant> {
         let limits = self.limits();
         let deadlines = self.probes.iter().flat_map(|(_, probe)| {
-            let asks = probe.asked > 0 && probe.asked < limits.probe_attempts_max;
-            [probe.began_at.checked_add(limits.probe_lifetime), asks.then_some(probe.next_at)]
+            let asks = probe.asked && probe.attempts_left > 0;
+            let over_at = probe.began_at.checked_add(probe.time_to_answer(limits.probe_lifetime));
+            [over_at, asks.then_some(probe.next_at)]
         });
         deadlines.flatten().min()
     }
@@ -288,7 +312,7 @@ impl Server {
     }
 
     fn on_stranger_acknowledgement(&mut self, now: Instant, src: SocketAddr, counter: u8) {
-        let Some(probe) = self.probes.get_mut(&src).filter(|probe| probe.asked > 0) else {
+        let Some(probe) = self.probes.get_mut(&src).filter(|probe| probe.asked) else {
             self.stats.messages_unconnected += 1;
             return;
         };

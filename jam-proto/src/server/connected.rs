@@ -17,6 +17,12 @@ impl Server {
     /// A frame of a connection, from its channel.
     pub(super) fn on_connected_frame(&mut self, now: Instant, id: ChannelId, frame: Frame<'_>) {
         let rate = self.limits().messages;
+        if frame.id == id::ACKN && *frame.body == id::REQ_NETW_TRANSPORT_PROPS.to_le_bytes() {
+            // A late answer to what was asked before there was a channel, which is never sent this itself. Programs that
+            // start slowly answer all repetitions at once.
+            self.stats.messages_duplicate += 1;
+            return;
+        }
         let Some(channel) = self.channels.get_mut(id.index()).and_then(Option::as_deref_mut) else { return };
         if frame.id != id::ACKN && !channel.messages.take(now, rate, 1) {
             // Not acknowledged either: the peer repeats it when it has calmed down.

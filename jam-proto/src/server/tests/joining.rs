@@ -237,6 +237,40 @@ fn an_unacknowledged_message_is_repeated_every_400_ms_unchanged() {
 }
 
 #[test]
+fn a_client_that_starts_slowly_gets_in_whenever_it_answers() {
+    for slow in [2_200, 3_000, 5_000, 9_000] {
+        let mut room = Room::new();
+        let mut ann = Musician::new(ANN, "Ann");
+        for _ in 0..slow / 10 {
+            room.audio(ann.addr, 45).then_ignore();
+            room.pass(ms(10));
+        }
+        let questions = room.sent();
+        assert!(questions.len() <= 2 * 6, "{} questions in {slow} ms", questions.len());
+        // It answers all of them now, the last ones long after it has a channel, and sends its format as often.
+        room.sent = questions;
+        room.play(&mut [&mut ann]);
+        let stats = room.stats();
+        assert_eq!((stats.joined, stats.identified, stats.locked_out), (1, 1, 0), "{slow} ms");
+        assert_eq!((stats.acknowledgements_wrong, room.server.connected()), (0, 1), "{slow} ms");
+    }
+}
+
+#[test]
+fn who_goes_on_knocking_is_asked_less_and_less() {
+    let mut room = Room::new();
+    let began_at = room.now;
+    let mut asked = Vec::new();
+    while room.now < began_at + ms(30_000) {
+        room.audio(addr(ANN), 45).then_ignore();
+        asked.extend(room.sent().first().map(|_| (room.now - began_at).as_millis()));
+        room.pass(ms(100));
+        asked.extend(room.sent().first().map(|_| (room.now - began_at).as_millis()));
+    }
+    assert_eq!(asked, [0, 400, 800, 2_000, 4_000, 8_000, 16_000, 24_000]);
+}
+
+#[test]
 fn a_second_format_replaces_the_first_and_the_same_again_does_nothing() {
     let mut room = Room::new();
     let mut ann = room.joined(ANN, "Ann");
