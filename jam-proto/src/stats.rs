@@ -80,7 +80,7 @@ counters! {
         probes_limited,
         /// Acknowledgements that were guesses, or came much too late.
         acknowledgements_wrong,
-        /// Addresses ignored because they guessed.
+        /// Addresses with their ports ignored because they guessed.
         locked_out,
         /// Audio ignored because its sender had just disconnected.
         quarantined,

@@ -12,6 +12,8 @@
 //! 3. **[`ReplyPolicy::Strict`]** lends nothing: answers never exceed what was received. Clients repeat their requests
 //!    with every ping (2.5 s), so a version of 22 bytes is answered to the third request, a list later.
 //! 4. **Rates.** Requests are counted per address and in total, refusals once a second per address.
+//! 5. **Guesses.** Who acknowledges what it was not asked is ignored for a while: this port of this address only, because
+//!    the datagrams may be forged and others may be behind the same address.
 //!
 //! Worst case with the defaults, in bytes of payload: whatever a forger sends, one victim receives as many bytes as the
 //! forger spent, plus 2 KiB once (at most one answer beyond: 5 KiB for a full list of 150), plus 256 bytes per second.
@@ -23,7 +25,7 @@ mod bucket;
 mod networks;
 mod table;
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 pub use networks::{IpNetwork, IpNetworkError, IpNetworks};
@@ -70,7 +72,7 @@ impl Default for ReplyPolicy {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct GuardLimits {
-    /// Addresses remembered at once; the one silent for longest is forgotten. Default 1024.
+    /// Addresses remembered at once, and as many guessers; the one silent for longest is forgotten. Default 1024.
     pub sources_max: usize,
     /// How much answers may exceed requests.
     pub replies: ReplyPolicy,
@@ -80,7 +82,7 @@ pub struct GuardLimits {
     pub requests_total: Rate,
     /// "Server full" answers in total; each address gets one a second. Default 200/s.
     pub refusals_total: Rate,
-    /// Wrong acknowledgements after which an address is ignored for [`GuardLimits::lockout`]. Default 2: with one wrong
+    /// Wrong acknowledgements after which a port of an address is ignored for [`GuardLimits::lockout`]. Default 2: with one wrong
     /// guess, 3 of 254 numbers can be tried, and both right ones are among them once in 10,710 times.
     pub wrong_acknowledgements_max: u8,
     /// How long a guesser is ignored. Default 60 s.
@@ -115,6 +117,8 @@ pub(crate) enum Loan {
 pub(crate) struct Guard {
     limits: GuardLimits,
     sources: Table<IpAddr, Source>,
+    /// Who guessed too often, and until when it is ignored.
+    guessers: Table<SocketAddr, Option<Instant>>,
     requests: Bucket,
     refusals: Bucket,
     loans: Bucket,
@@ -128,18 +132,13 @@ struct Source {
     requests: Bucket,
     loans: Bucket,
     refused_at: Option<Instant>,
-    wrong_acknowledgements: u8,
-    locked_until: Option<Instant>,
 }
-
-/// An address guessed too often.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct LockedOut;
 
 impl Guard {
     pub(crate) fn new(limits: GuardLimits, seed: u64, now: Instant) -> Self {
         Self {
             sources: Table::new(limits.sources_max, seed),
+            guessers: Table::new(limits.sources_max, seed),
             requests: Bucket::full(limits.requests_total, now),
             refusals: Bucket::full(limits.refusals_total, now),
             loans: Bucket::full(limits.total_loans(), now),
@@ -213,30 +212,18 @@ impl Guard {
         self.refusals.take(now, total, 1)
     }
 
-    /// An acknowledgement was a guess.
-    pub(crate) fn guessed(&mut self, now: Instant, ip: IpAddr) -> Result<(), LockedOut> {
-        let (guesses_max, lockout) = (self.limits.wrong_acknowledgements_max, self.limits.lockout);
-        let Some(source) = self.source(now, ip) else { return Ok(()) };
-        source.wrong_acknowledgements = source.wrong_acknowledgements.saturating_add(1);
-        if source.wrong_acknowledgements < guesses_max {
-            return Ok(());
-        }
-        source.wrong_acknowledgements = 0;
-        source.locked_until = now.checked_add(lockout);
-        Err(LockedOut)
-    }
-
-    /// Ignores an address for a while.
-    pub(crate) fn lock_out(&mut self, now: Instant, ip: IpAddr) {
-        let lockout = self.limits.lockout;
-        if let Some(source) = self.source(now, ip) {
-            source.locked_until = now.checked_add(lockout);
+    /// Ignores an address with its port for a while.
+    pub(crate) fn lock_out(&mut self, now: Instant, src: SocketAddr) {
+        // Beyond the end of time means for ever.
+        let until = now.checked_add(self.limits.lockout);
+        if let (Some(entry), _) = self.guessers.touch_or(src, || until) {
+            *entry = until;
         }
     }
 
-    /// Whether an address is being ignored because it guessed.
-    pub(crate) fn is_locked_out(&self, now: Instant, ip: IpAddr) -> bool {
-        self.sources.get(&ip).and_then(|source| source.locked_until).is_some_and(|until| now < until)
+    /// Whether an address with its port is being ignored because it guessed.
+    pub(crate) fn is_locked_out(&self, now: Instant, src: SocketAddr) -> bool {
+        self.guessers.get(&src).is_some_and(|until| until.is_none_or(|until| now < until))
     }
 
     fn source(&mut self, now: Instant, ip: IpAddr) -> Option<&mut Source> {
@@ -244,13 +231,15 @@ impl Guard {
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.sources.memory_bytes()
+        self.sources.memory_bytes() + self.guessers.memory_bytes()
     }
 
     /// The most [`Guard::memory_bytes`] can be.
     pub(crate) fn memory_bytes_max(limits: &GuardLimits) -> usize {
         // Vectors and hash tables grow in powers of two.
-        limits.sources_max.next_power_of_two() * 2 * (size_of::<Source>() + 128)
+        limits.sources_max.next_power_of_two()
+            * 2
+            * (size_of::<Source>() + size_of::<Option<Instant>>() + 2 * 128)
     }
 }
 
@@ -261,8 +250,6 @@ impl Source {
             requests: Bucket::full(limits.requests_per_source, now),
             loans: Bucket::full(limits.source_loans(), now),
             refused_at: None,
-            wrong_acknowledgements: 0,
-            locked_until: None,
         }
     }
 }
@@ -354,11 +341,11 @@ mod tests {
     fn a_guesser_is_ignored_for_a_while() {
         let now = start();
         let mut guard = Guard::new(GuardLimits::default(), 1, now);
-        assert_eq!(guard.guessed(now, ip(1)), Ok(()));
-        assert_eq!(guard.guessed(now, ip(1)), Err(LockedOut));
-        assert!(guard.is_locked_out(now + Duration::from_secs(59), ip(1)));
-        assert!(!guard.is_locked_out(now, ip(2)));
-        assert!(!guard.is_locked_out(now + Duration::from_secs(60), ip(1)));
+        let [guesser, neighbour] = [5_000, 5_001].map(|port| SocketAddr::new(ip(1), port));
+        guard.lock_out(now, guesser);
+        assert!(guard.is_locked_out(now + Duration::from_secs(59), guesser));
+        assert!(!guard.is_locked_out(now, neighbour));
+        assert!(!guard.is_locked_out(now + Duration::from_secs(60), guesser));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Admission, Event, LeaveReason, Server, add_reliable, all_ids};
 use crate::channel::Channel;
-use crate::guard::{Loan, LockedOut, host_of};
+use crate::guard::{Loan, host_of};
 use crate::message::{Connectionless, Message, id};
 use crate::responder::Answer;
 use crate::types::ChannelId;
@@ -40,6 +40,8 @@ struct Question {
 #[derive(Debug)]
 pub(super) struct Probe {
     questions: [Question; QUESTIONS],
+    /// Acknowledgements that were neither.
+    wrong: u8,
     /// Whether it has been asked at all.
     asked: bool,
     /// How often it may be asked until its time is over.
@@ -136,7 +138,7 @@ impl Server {
 
     /// Makes an entry for a newcomer; `false` if that is not possible.
     fn remember(&mut self, now: Instant, src: SocketAddr, newcomer: Newcomer) -> bool {
-        if self.responder.guard.is_locked_out(now, src.ip()) {
+        if self.responder.guard.is_locked_out(now, src) {
             return false;
         }
         if !self.has_room_for(src) {
@@ -154,6 +156,7 @@ impl Server {
             .map(|counter| Question { counter, answered: false });
         let fresh = || Probe {
             questions,
+            wrong: 0,
             asked: false,
             attempts_left: self.config.limits().probe_attempts_max,
             renewals: 0,
@@ -192,12 +195,12 @@ impl Server {
     }
 
     /// The number of the period whose questions are asked now.
-    fn questions_period(&self, now: Instant) -> u64 {
+    pub(super) fn questions_period(&self, now: Instant) -> u64 {
         now.saturating_duration_since(self.started_at).as_secs() / QUESTIONS_PERIOD.as_secs()
     }
 
     /// The counters under which an address is asked, two different ones.
-    fn questions_to(&self, src: SocketAddr, period: u64) -> [u8; QUESTIONS] {
+    pub(super) fn questions_to(&self, src: SocketAddr, period: u64) -> [u8; QUESTIONS] {
         let ip = match src.ip() {
             IpAddr::V4(ip) => ip.to_ipv6_mapped(),
             IpAddr::V6(ip) => ip,
@@ -334,10 +337,19 @@ impl Server {
             return;
         }
         self.stats.acknowledgements_wrong += 1;
-        if self.responder.guard.guessed(now, src.ip()) == Err(LockedOut) {
-            self.stats.locked_out += 1;
+        let wrong_max = self.limits().guard.wrong_acknowledgements_max;
+        let Some(probe) = self.probes.get_mut(&src) else { return };
+        probe.wrong = probe.wrong.saturating_add(1);
+        if probe.wrong >= wrong_max {
             self.probes.remove(&src);
+            self.lock_out(now, src);
         }
+    }
+
+    /// Ignores an address with its port for a while, because it guessed.
+    pub(super) fn lock_out(&mut self, now: Instant, src: SocketAddr) {
+        self.stats.locked_out += 1;
+        self.responder.guard.lock_out(now, src);
     }
 
     fn has_room_for(&self, src: SocketAddr) -> bool {

@@ -52,9 +52,8 @@ impl Server {
             Received::WrongAcknowledgement if !channel.is_proven() => {
                 channel.guesses = channel.guesses.saturating_add(1);
                 if channel.guesses > GUESSES_MAX {
-                    let ip = channel.addr.ip();
-                    self.responder.guard.lock_out(now, ip);
-                    self.stats.locked_out += 1;
+                    let addr = channel.addr;
+                    self.lock_out(now, addr);
                     self.leave(now, id, LeaveReason::Forged);
                 }
             }

@@ -110,12 +110,51 @@ fn guessing_acknowledgements_locks_an_address_out() {
 }
 
 #[test]
+fn guessers_keep_nobody_out_who_is_behind_the_same_address() {
+    let mut room = Room::new();
+    for port in 5_000..5_100 {
+        let from = SocketAddr::new(addr(ANN).ip(), port);
+        room.audio(from, 45).consumed();
+        let asked = room.sent();
+        if let Some(asked) = asked.first() {
+            let wrong = (0..=255).find(|guess| room.is_no_question_to(from, *guess)).unwrap();
+            assert_ne!(asked.counter, wrong);
+            for _ in 0..4 {
+                room.raw_message(from, id::ACKN, wrong, &[21, 0]);
+            }
+        }
+    }
+    assert_eq!(room.stats().locked_out, 100);
+    let ann = room.joined(ANN, "Ann");
+    // Nor does one who holds a slot and guesses on.
+    let lucky = room.joined_half("192.0.2.1:6000");
+    for n in 1..=9 {
+        room.raw_message(lucky.dst, id::ACKN, lucky.counter.wrapping_add(n), &[32, 0]);
+    }
+    assert!(matches!(room.events().last(), Some(Event::Left { reason: LeaveReason::Forged, .. })));
+    let bob = room.joined("192.0.2.1:6001", "Bob");
+    assert_eq!((ann.id(), bob.id()), (slot(0), slot(1)));
+}
+
+#[test]
+fn wrong_acknowledgements_an_hour_apart_do_not_add_up() {
+    let mut room = Room::new();
+    for _ in 0..10 {
+        room.audio(addr(ANN), 45).consumed();
+        room.sent();
+        let wrong = (0..=255).find(|guess| room.is_no_question_to(addr(ANN), *guess)).unwrap();
+        room.raw_message(addr(ANN), id::ACKN, wrong, &[21, 0]);
+        room.pass(ms(3_600_000));
+        room.sent();
+    }
+    assert_eq!((room.stats().acknowledgements_wrong, room.stats().locked_out), (10, 0));
+    assert_eq!(room.joined(ANN, "Ann").id(), slot(0));
+}
+
+#[test]
 fn who_guesses_on_after_a_lucky_guess_is_thrown_out() {
     let mut room = Room::new();
-    room.audio(addr(ANN), 45).consumed();
-    let questions = room.questions();
-    room.answer(&questions);
-    let client_id = room.one_sent();
+    let client_id = room.joined_half(ANN);
     for n in 1..=9 {
         room.raw_message(addr(ANN), id::ACKN, client_id.counter.wrapping_add(n), &[32, 0]);
     }
@@ -481,6 +520,24 @@ fn the_responder_leaves_to_the_server_what_changes_it() {
     assert_eq!(answer("10.1.1.1:9", &ping), Answer::Silent);
     assert_eq!(answer(ANN, &ping), Answer::Reply(ping.clone()));
     assert_eq!((responder.stats().requests_answered, responder.stats().datagrams_denied), (1, 1));
+}
+
+impl Room {
+    /// Whether an address is asked nothing under this counter, now or just before.
+    fn is_no_question_to(&self, at: SocketAddr, counter: u8) -> bool {
+        let asked = |period| self.server.questions_to(at, period).contains(&counter);
+        let period = self.server.questions_period(self.now);
+        !asked(period) && !period.checked_sub(1).is_some_and(asked)
+    }
+
+    /// Somebody who answered the questions and nothing else; what it is told then.
+    fn joined_half(&mut self, at: &str) -> Sent {
+        self.sent();
+        self.audio(addr(at), 45).consumed();
+        let questions = self.questions();
+        self.answer(&questions);
+        self.one_sent()
+    }
 }
 
 impl Disposition {
