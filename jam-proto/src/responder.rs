@@ -177,7 +177,12 @@ impl Responder {
             self.stats.requests_malformed += 1;
             return Answer::Silent;
         };
-        if !self.guard.permits_request(now, src.ip(), reply.len(), is_stranger) {
+        let is_within_rate = if is_stranger {
+            self.guard.permits_request(now, src.ip(), reply.len())
+        } else {
+            self.guard.permits_request_of_member(now, src, reply.len())
+        };
+        if !is_within_rate {
             self.stats.requests_limited += 1;
             return Answer::Silent;
         }

@@ -11,7 +11,8 @@
 //!    addresses together ([`ReplyPolicy::Lenient::total`]).
 //! 3. **[`ReplyPolicy::Strict`]** lends nothing: answers never exceed what was received. Clients repeat their requests
 //!    with every ping (2.5 s), so a version of 22 bytes is answered to the third request, a list later.
-//! 4. **Rates.** Requests are counted per address and in total, refusals once a second per address.
+//! 4. **Rates.** Requests are counted per address and in total, refusals once a second per address. Each connected
+//!    musician has a rate of its own, whoever is behind the same address.
 //! 5. **Guesses.** Who acknowledges what it was not asked is ignored for a while: this port of this address only, because
 //!    the datagrams may be forged and others may be behind the same address.
 //!
@@ -28,6 +29,7 @@ mod table;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use crate::types::ChannelId;
 pub use networks::{IpNetwork, IpNetworkError, IpNetworks};
 
 pub(crate) use bucket::Bucket;
@@ -76,7 +78,8 @@ pub struct GuardLimits {
     pub sources_max: usize,
     /// How much answers may exceed requests.
     pub replies: ReplyPolicy,
-    /// Requests answered per address; a list costs more the longer it is. Default 20/s, 60 at once.
+    /// Requests answered per address of strangers, and per connected musician; a list costs more the longer it is.
+    /// Default 20/s, 60 at once.
     pub requests_per_source: Rate,
     /// Requests of strangers answered in total. Default 5,000/s.
     pub requests_total: Rate,
@@ -119,6 +122,8 @@ pub(crate) struct Guard {
     sources: Table<IpAddr, Source>,
     /// Who guessed too often, and until when it is ignored.
     guessers: Table<SocketAddr, Option<Instant>>,
+    /// Requests of connected musicians. Who left is forgotten when others come.
+    members: Table<SocketAddr, Bucket>,
     requests: Bucket,
     refusals: Bucket,
     loans: Bucket,
@@ -139,6 +144,7 @@ impl Guard {
         Self {
             sources: Table::new(limits.sources_max, seed),
             guessers: Table::new(limits.sources_max, seed),
+            members: Table::new(ChannelId::COUNT_MAX, seed),
             requests: Bucket::full(limits.requests_total, now),
             refusals: Bucket::full(limits.refusals_total, now),
             loans: Bucket::full(limits.total_loans(), now),
@@ -180,19 +186,29 @@ impl Guard {
         true
     }
 
-    /// Whether a request whose answer has so many bytes is within the rates. `stranger` counts in total too.
-    pub(crate) fn permits_request(&mut self, now: Instant, ip: IpAddr, bytes: usize, stranger: bool) -> bool {
-        // Long answers cost more of the same rate: 128 bytes each.
-        let cost = u32::try_from(bytes / 128).unwrap_or(u32::MAX).saturating_add(1);
+    /// Whether a stranger's request whose answer has so many bytes is within the rates.
+    pub(crate) fn permits_request(&mut self, now: Instant, ip: IpAddr, bytes: usize) -> bool {
+        let cost = cost_of_answer(bytes);
         let (of_source, of_all) = (self.limits.requests_per_source, self.limits.requests_total);
         let total = &mut self.requests;
         let (Some(source), _) = self.sources.touch_or(ip, || Source::new(&self.limits, now)) else {
             return false;
         };
-        if stranger && !total.would_pass(now, of_all, 1) {
-            return false;
-        }
-        source.requests.take(now, of_source, cost) && (!stranger || total.take(now, of_all, 1))
+        total.would_pass(now, of_all, 1)
+            && source.requests.take(now, of_source, cost)
+            && total.take(now, of_all, 1)
+    }
+
+    /// Whether a connected musician's request whose answer has so many bytes is within its rate.
+    pub(crate) fn permits_request_of_member(
+        &mut self,
+        now: Instant,
+        member: SocketAddr,
+        bytes: usize,
+    ) -> bool {
+        let rate = self.limits.requests_per_source;
+        let (requests, _) = self.members.touch_or(member, || Bucket::full(rate, now));
+        requests.is_some_and(|requests| requests.take(now, rate, cost_of_answer(bytes)))
     }
 
     /// Whether a stranger may be told that there is no room for it now.
@@ -231,15 +247,16 @@ impl Guard {
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.sources.memory_bytes() + self.guessers.memory_bytes()
+        self.sources.memory_bytes() + self.guessers.memory_bytes() + self.members.memory_bytes()
     }
 
     /// The most [`Guard::memory_bytes`] can be.
     pub(crate) fn memory_bytes_max(limits: &GuardLimits) -> usize {
         // Vectors and hash tables grow in powers of two.
-        limits.sources_max.next_power_of_two()
-            * 2
-            * (size_of::<Source>() + size_of::<Option<Instant>>() + 2 * 128)
+        let table = |entries: usize, bytes: usize| entries.next_power_of_two() * 2 * (bytes + 128);
+        table(limits.sources_max, size_of::<Source>())
+            + table(limits.sources_max, size_of::<Option<Instant>>())
+            + table(ChannelId::COUNT_MAX, size_of::<Bucket>())
     }
 }
 
@@ -270,6 +287,11 @@ impl GuardLimits {
             ReplyPolicy::Lenient { total, .. } => total,
         }
     }
+}
+
+/// Long answers cost more of the same rate: one for every 128 bytes.
+fn cost_of_answer(bytes: usize) -> u32 {
+    u32::try_from(bytes / 128).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 /// The part of an address that one party usually holds: an IPv4 address, or the /64 of an IPv6 address.
@@ -353,7 +375,7 @@ mod tests {
         let now = start();
         let mut guard = Guard::new(GuardLimits::default(), 1, now);
         let many = |guard: &mut Guard, last, bytes| {
-            (0..100).filter(|_| guard.permits_request(now, ip(last), bytes, true)).count()
+            (0..100).filter(|_| guard.permits_request(now, ip(last), bytes)).count()
         };
         assert_eq!(many(&mut guard, 1, 13), 60);
         assert_eq!(many(&mut guard, 2, 1_280), 5);
@@ -365,10 +387,10 @@ mod tests {
         let limits =
             GuardLimits { requests_total: Rate { per_second: 1, burst: 7 }, ..GuardLimits::default() };
         let mut guard = Guard::new(limits, 1, now);
-        let permitted = (0..=255).filter(|last| guard.permits_request(now, ip(*last), 13, true)).count();
+        let permitted = (0..=255).filter(|last| guard.permits_request(now, ip(*last), 13)).count();
         assert_eq!(permitted, 7);
         // Connected musicians do not suffer from strangers.
-        assert!(guard.permits_request(now, ip(1), 13, false));
+        assert!(guard.permits_request_of_member(now, SocketAddr::new(ip(1), 1), 13));
     }
 
     #[test]

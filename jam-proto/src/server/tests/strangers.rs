@@ -464,6 +464,36 @@ fn a_connected_musician_is_answered_without_books_but_at_a_rate() {
 }
 
 #[test]
+fn musicians_behind_one_address_are_all_answered_and_strangers_there_take_nothing_from_them() {
+    let mut room = Room::with(|config| config.channels_max(30));
+    let musicians: Vec<SocketAddr> =
+        (0..30).map(|n| room.joined(&format!("192.0.2.1:{}", 5_000 + n), "x").addr).collect();
+    room.pass(ms(1_000));
+    room.sent();
+    // The responder of a thread of its own keeps other books, by the same rules.
+    let mut responder = Responder::new(room.server.config(), 1, room.now);
+    let (snapshot, mut writer) = (room.server.snapshot(), FrameWriter::new());
+    let ping = Connectionless::Ping { time_ms: 1 };
+    let (frame, welcome) =
+        (ping.frame(&mut writer), Connectionless::RequestWelcomeMessage.frame(&mut writer));
+    for _ in 0..40 {
+        for n in 0..100 {
+            let stranger = SocketAddr::new(addr(ANN).ip(), 40_000 + n);
+            let _ = room.datagram(stranger, &welcome);
+            let _ = responder.answer(room.now, &snapshot, stranger, &welcome);
+        }
+        room.sent();
+        for from in &musicians {
+            room.connectionless(*from, &ping);
+            assert_eq!(room.one_sent().connectionless(), ping);
+            let answer = responder.answer(room.now, &snapshot, *from, &frame);
+            assert_eq!(answer, Answer::Reply(frame.clone()));
+        }
+        room.now += ms(500);
+    }
+}
+
+#[test]
 fn an_empty_datagram_is_nothing() {
     let mut room = Room::new();
     let ann = room.joined(ANN, "Ann");
