@@ -94,6 +94,27 @@ pub(crate) struct News {
     pub(crate) muting: ChannelSet,
 }
 
+/// The kinds of things a musician is told take turns, so that one that never ends keeps no other waiting.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Turn {
+    Chat,
+    List,
+    News,
+}
+
+impl Turn {
+    /// As many as there are.
+    pub(crate) const COUNT: usize = 3;
+
+    pub(crate) const fn next(self) -> Self {
+        match self {
+            Self::Chat => Self::List,
+            Self::List => Self::News,
+            Self::News => Self::Chat,
+        }
+    }
+}
+
 /// One slot in use.
 #[derive(Debug)]
 pub(crate) struct Channel {
@@ -116,11 +137,12 @@ pub(crate) struct Channel {
     pub(crate) news: News,
     /// Chat lines that wait for this receiver.
     pub(crate) chat: VecDeque<Bytes>,
-    /// Whether the last thing told was chat; news and chat take turns.
-    pub(crate) chat_was_last: bool,
+    /// What kind of thing was told last.
+    pub(crate) told_last: Turn,
     /// Whose fader this listener has at zero.
     pub(crate) muted: ChannelSet,
     pub(crate) messages: Bucket,
+    pub(crate) renames: Bucket,
     pub(crate) chat_rate: Bucket,
     /// Acknowledgements that matched nothing, until the address is proven beyond doubt.
     pub(crate) guesses: u8,
@@ -150,9 +172,10 @@ impl Channel {
             join: JoinStep::ClientId,
             news: News::default(),
             chat: VecDeque::new(),
-            chat_was_last: false,
+            told_last: Turn::News,
             muted: ChannelSet::default(),
             messages: Bucket::full(limits.messages, now),
+            renames: Bucket::full(limits.renames, now),
             chat_rate: Bucket::full(limits.chat, now),
             guesses: 0,
         }

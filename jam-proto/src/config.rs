@@ -58,6 +58,10 @@ pub struct ServerLimits {
     pub quarantined_max: usize,
     /// Connected messages per channel; beyond, they are dropped and the peer repeats them. Default 200/s, 1000 at once.
     pub messages: Rate,
+    /// Of these, messages that say who the musician is. Default 5/s, 20 at once: some programs send one with each letter.
+    pub renames: Rate,
+    /// Other names are told to everybody at once, and again after so long if there are more. Default 250 ms.
+    pub renames_pause: Duration,
     /// Chat lines per channel. Default 2/s, 10 at once.
     pub chat: Rate,
     /// Chat lines waiting for one receiver; who is that slow misses what comes. Default 16.
@@ -89,6 +93,8 @@ impl Default for ServerLimits {
             quarantine: Duration::from_secs(1),
             quarantined_max: 256,
             messages: Rate { per_second: 200, burst: 1_000 },
+            renames: Rate { per_second: 5, burst: 20 },
+            renames_pause: Duration::from_millis(250),
             chat: Rate { per_second: 2, burst: 10 },
             chat_queue_max: 16,
             outputs_max: 4_096,
@@ -114,6 +120,7 @@ impl ServerLimits {
             ("audio_recent", self.audio_recent.is_zero()),
             ("wrong_size_max", self.wrong_size_max.is_zero()),
             ("messages", self.messages.per_second == 0 || self.messages.burst == 0),
+            ("renames", self.renames.per_second == 0 || self.renames.burst == 0),
             ("chat", self.chat.per_second == 0 || self.chat.burst == 0),
             ("chat_queue_max", self.chat_queue_max == 0),
             ("outputs_max", self.outputs_max == 0),

@@ -16,7 +16,7 @@ const GUESSES_MAX: u8 = 8;
 impl Server {
     /// A frame of a connection, from its channel.
     pub(super) fn on_connected_frame(&mut self, now: Instant, id: ChannelId, frame: Frame<'_>) {
-        let rate = self.limits().messages;
+        let (rate, renames) = (self.limits().messages, self.limits().renames);
         if frame.id == id::ACKN && *frame.body == id::REQ_NETW_TRANSPORT_PROPS.to_le_bytes() {
             // A late answer to what was asked before there was a channel, which is never sent this itself. Programs that
             // start slowly answer all repetitions at once.
@@ -24,7 +24,9 @@ impl Server {
             return;
         }
         let Some(channel) = self.channels.get_mut(id.index()).and_then(Option::as_deref_mut) else { return };
-        if frame.id != id::ACKN && !channel.messages.take(now, rate, 1) {
+        if frame.id != id::ACKN && !channel.messages.take(now, rate, 1)
+            || subject(&frame) == id::CHANNEL_INFOS && !channel.renames.take(now, renames, 1)
+        {
             // Not acknowledged either: the peer repeats it when it has calmed down.
             self.stats.messages_limited += 1;
             return;
@@ -101,7 +103,7 @@ impl Server {
                     channel.news.opus_supported = true;
                 }
             }
-            Message::ChannelInfo(info) => self.on_info(id, info),
+            Message::ChannelInfo(info) => self.on_info(now, id, info),
             Message::SplitSupported => {
                 if let Some(channel) = self.channel_mut(id) {
                     channel.reliable.allow_split();
@@ -144,20 +146,20 @@ impl Server {
         self.event(Event::Gain { listener, source, gain });
     }
 
-    fn on_info(&mut self, id: ChannelId, info: ChannelInfo) {
+    fn on_info(&mut self, now: Instant, id: ChannelId, info: ChannelInfo) {
         let Some(channel) = self.channel_mut(id) else { return };
         if channel.info.as_ref() == Some(&info) {
             return;
         }
-        let event = if channel.info.replace(info.clone()).is_none() {
+        if channel.info.replace(info.clone()).is_none() {
             self.stats.identified += 1;
-            Event::Identified { channel: id, info }
+            self.dirty.snapshot = true;
+            self.dirty.list = true;
+            self.event(Event::Identified { channel: id, info });
         } else {
-            Event::Renamed { channel: id, info }
-        };
-        self.dirty.snapshot = true;
-        self.dirty.list = true;
-        self.event(event);
+            self.list_new_name(now);
+            self.event(Event::Renamed { channel: id, info });
+        }
     }
 
     fn on_chat(&mut self, now: Instant, id: ChannelId, text: &str) {
@@ -173,6 +175,14 @@ impl Server {
         self.stats.chat_lines += 1;
         let line = self.chat_to_all(&line);
         self.event(Event::Chat { channel: id, line });
+    }
+}
+
+/// The message that a frame brings, or a part of.
+fn subject(frame: &Frame<'_>) -> u16 {
+    match *frame.body {
+        [low, high, ..] if frame.id == id::SPLIT => u16::from_le_bytes([low, high]),
+        _ => frame.id,
     }
 }
 

@@ -97,6 +97,7 @@ pub struct Server {
     list_body: Bytes,
     snapshot: Arc<Snapshot>,
     dirty: Dirty,
+    renamed: Renamed,
     outputs: VecDeque<Output>,
     /// Nothing is due before this; it may be earlier than needed, never later.
     deadline: Option<Instant>,
@@ -108,6 +109,15 @@ pub struct Server {
 pub(super) const RESTART_PAUSE_MIN: Duration = Duration::from_millis(250);
 /// After a pause, a count of messages that begins anew within this time means that the program was started anew.
 pub(super) const RESTART_SHOWS_WITHIN: Duration = Duration::from_secs(3);
+
+/// Lists that only tell other names.
+#[derive(Clone, Copy, Debug, Default)]
+struct Renamed {
+    /// When the last one was made.
+    listed_at: Option<Instant>,
+    /// Whether names have changed since.
+    is_waiting: bool,
+}
 
 /// What has to be brought up to date before a call ends.
 #[derive(Clone, Copy, Debug, Default)]
@@ -162,6 +172,7 @@ impl Server {
             list_body: Bytes::new(),
             snapshot: Arc::new(snapshot),
             dirty: Dirty::default(),
+            renamed: Renamed::default(),
             outputs: VecDeque::new(),
             deadline: None,
             writer,
@@ -271,6 +282,7 @@ impl Server {
         }
         self.on_probe_timeouts(now);
         self.on_listing_timeouts(now);
+        self.on_renamed_timeout(now);
         self.settle(now);
         self.deadline = self.earliest_deadline();
     }
@@ -285,7 +297,8 @@ impl Server {
                 channel.reliable.poll_timeout(),
             ]
         });
-        channels.chain([self.probe_deadline(), self.listing_deadline()]).flatten().min()
+        let others = [self.probe_deadline(), self.listing_deadline(), self.renamed_deadline()];
+        channels.chain(others).flatten().min()
     }
 
     /// Makes sure that `on_timeout` runs at this time at the latest.

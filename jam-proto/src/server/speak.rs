@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::{LeaveReason, Server, all_ids};
-use crate::channel::{Channel, JoinStep};
+use crate::channel::{Channel, JoinStep, Turn};
 use crate::config::ServerConfig;
 use crate::message::{
     ChatText, ClientListEntry, Connectionless, Levels, Licence, Message, MuteState, ServerFeatures, id,
@@ -31,6 +31,7 @@ impl Server {
                 self.make_snapshot();
             }
             if std::mem::take(&mut self.dirty.list) {
+                self.renamed.is_waiting = false;
                 for channel in self.channels.iter_mut().flatten() {
                     channel.news.list = true;
                     self.dirty.talk.set(channel.id, true);
@@ -44,6 +45,30 @@ impl Server {
                 self.serve(now, id);
             }
         }
+    }
+
+    /// A musician has another name: everybody is told at once, but of many such changes only some times a second.
+    pub(super) fn list_new_name(&mut self, now: Instant) {
+        let pause = self.limits().renames_pause;
+        if self.renamed.listed_at.is_some_and(|at| now.saturating_duration_since(at) < pause) {
+            self.renamed.is_waiting = true;
+            self.wake_at(self.renamed_deadline());
+            return;
+        }
+        self.renamed.listed_at = Some(now);
+        self.dirty.snapshot = true;
+        self.dirty.list = true;
+    }
+
+    pub(super) fn on_renamed_timeout(&mut self, now: Instant) {
+        if self.renamed.is_waiting {
+            self.list_new_name(now);
+        }
+    }
+
+    /// When the names that changed last are to be listed.
+    pub(super) fn renamed_deadline(&self) -> Option<Instant> {
+        self.renamed.listed_at.filter(|_| self.renamed.is_waiting)?.checked_add(self.limits().renames_pause)
     }
 
     fn make_snapshot(&mut self) {
@@ -84,7 +109,7 @@ impl Server {
         }
     }
 
-    /// Chooses what an idle channel is told next: the rest of the join, then news and chat in turns.
+    /// Chooses what an idle channel is told next: the rest of the join, then chat, lists and other news in turns.
     fn queue_next(&mut self, id: ChannelId) {
         let list = self.list_body.clone();
         let attempts_max = self.limits().attempts_max;
@@ -104,7 +129,7 @@ impl Server {
         }
         let body = match message {
             Some(message) => Some((message.id(), message.body(&mut self.writer))),
-            None => self.next_news_or_chat(id, list),
+            None => self.next_in_turn(id, list),
         };
         let Some((message, body)) = body else { return };
         if let Some(channel) = self.channels.get_mut(id.index()).and_then(Option::as_deref_mut) {
@@ -114,24 +139,26 @@ impl Server {
         }
     }
 
-    fn next_news_or_chat(&mut self, id: ChannelId, list: Bytes) -> Option<(u16, Bytes)> {
-        let channel = self.channels.get_mut(id.index()).and_then(Option::as_deref_mut)?;
-        if !channel.chat_was_last
-            && let Some(line) = channel.chat.pop_front()
-        {
-            channel.chat_was_last = true;
-            return Some((id::CHAT_TEXT, line));
+    fn next_in_turn(&mut self, id: ChannelId, list: Bytes) -> Option<(u16, Bytes)> {
+        let mut turn = self.channel(id)?.told_last;
+        for _ in 0..Turn::COUNT {
+            turn = turn.next();
+            let channel = self.channel_mut(id)?;
+            let told = match turn {
+                Turn::Chat => channel.chat.pop_front().map(|line| (id::CHAT_TEXT, line)),
+                Turn::List => {
+                    std::mem::take(&mut channel.news.list).then(|| (id::CONN_CLIENTS_LIST, list.clone()))
+                }
+                Turn::News => {
+                    self.next_news(id).map(|message| (message.id(), message.body(&mut self.writer)))
+                }
+            };
+            if told.is_some() {
+                self.channel_mut(id)?.told_last = turn;
+                return told;
+            }
         }
-        channel.chat_was_last = false;
-        if std::mem::take(&mut channel.news.list) {
-            return Some((id::CONN_CLIENTS_LIST, list));
-        }
-        let news = self.next_news(id);
-        if let Some(message) = news {
-            return Some((message.id(), message.body(&mut self.writer)));
-        }
-        let line = self.channel_mut(id)?.chat.pop_front()?;
-        Some((id::CHAT_TEXT, line))
+        None
     }
 
     fn next_news(&mut self, id: ChannelId) -> Option<Message> {

@@ -160,3 +160,106 @@ impl Disposition {
     /// For steps whose disposition is not the point.
     fn ignore(self) {}
 }
+
+/// Somebody tells another name every 5 ms for so long, while another acknowledges what it hears 30 ms later.
+fn rename_all_the_time(room: &mut Room, who: SocketAddr, listener: SocketAddr, time: Duration) -> Vec<Sent> {
+    let end = room.now + time;
+    let (mut heard, mut counter) = (Vec::new(), 100_u8);
+    while room.now < end {
+        for _ in 0..6 {
+            counter = counter.wrapping_add(1);
+            room.message(who, counter, &Message::ChannelInfo(info(&format!("Ann {counter}"))));
+            room.pass(ms(5));
+        }
+        let told: Vec<Sent> = room.sent().into_iter().filter(|sent| sent.id != id::ACKN).collect();
+        for sent in told {
+            room.acknowledge(&sent);
+            heard.extend((sent.dst == listener).then_some(sent));
+        }
+    }
+    heard
+}
+
+#[test]
+fn news_are_told_though_somebody_renames_itself_all_the_time() {
+    for pause in [0, 250] {
+        let mut room = Room::limited(
+            |limits| {
+                limits.renames_pause = ms(pause);
+                limits.renames = limits.messages;
+            },
+            |config| config,
+        );
+        let ann = room.joined("192.0.2.1:5000", "Ann");
+        let bob = room.joined("192.0.2.2:5000", "Bob");
+        rename_all_the_time(&mut room, ann.addr, bob.addr, ms(300));
+        room.command(Command::Recorder(RecorderState::Recording)).unwrap();
+        room.command(Command::JitterSize { channel: bob.id(), blocks: 5 }).unwrap();
+        room.command(Command::Broadcast("hello")).unwrap();
+        let gain = Gain::ZERO;
+        room.message(ann.addr, 99, &Message::ChannelGain { channel: bob.id(), gain });
+        let heard = rename_all_the_time(&mut room, ann.addr, bob.addr, ms(600));
+        for message in [id::RECORDER_STATE, id::JITT_BUF_SIZE, id::CHAT_TEXT, id::MUTE_STATE_CHANGED] {
+            let at = heard.iter().position(|sent| sent.id == message);
+            assert!(at.is_some_and(|at| at < 12), "{message} came as number {at:?} of {}", heard.len());
+        }
+        assert!(heard.iter().any(|sent| sent.id == id::CONN_CLIENTS_LIST));
+    }
+}
+
+#[test]
+fn lists_for_other_names_come_four_times_a_second_and_the_last_name_is_in_the_last_one() {
+    let mut room = Room::limited(|limits| limits.renames = limits.messages, |config| config);
+    let mut ann = room.joined("192.0.2.1:5000", "Ann");
+    let mut bob = room.joined("192.0.2.2:5000", "Bob");
+    room.pass(ms(1_000));
+    room.play(&mut [&mut ann, &mut bob]);
+    room.message(ann.addr, 50, &Message::ChannelInfo(info("Anna")));
+    let first: Vec<Sent> = room.sent().into_iter().filter(|sent| sent.id == id::CONN_CLIENTS_LIST).collect();
+    assert_eq!(first.len(), 2, "the first one comes at once");
+    room.answer(&first);
+    let heard = rename_all_the_time(&mut room, ann.addr, bob.addr, ms(2_000));
+    room.pass(ms(250));
+    let last: Vec<Sent> = room.sent().into_iter().filter(|sent| sent.id != id::ACKN).collect();
+    room.answer(&last);
+    let last = [heard, last].concat();
+    let lists: Vec<Message> = last
+        .iter()
+        .filter(|sent| sent.dst == bob.addr && sent.id == id::CONN_CLIENTS_LIST)
+        .map(Sent::message)
+        .collect();
+    assert!((7..=9).contains(&lists.len()), "{} lists", lists.len());
+    let Some(Message::ClientList(list)) = lists.last() else { panic!("no list") };
+    let name = room.server.view(ann.id()).and_then(|view| view.info).map(|info| info.name.to_string());
+    assert_eq!(Some(list[0].info.name.to_string()), name);
+    // Nothing is due any more.
+    room.pass(ms(1_000));
+    room.sent();
+    room.message(ann.addr, 50, &Message::ChannelInfo(info("Ann")));
+    assert_eq!(room.sent_ids().iter().filter(|sent| **sent == id::CONN_CLIENTS_LIST).count(), 2);
+}
+
+#[test]
+fn names_beyond_the_rate_are_not_acknowledged_not_even_in_parts() {
+    let mut room = Room::new();
+    let ann = room.joined("192.0.2.1:5000", "Ann");
+    room.pass(ms(10_000));
+    room.sent();
+    let mut writer = FrameWriter::new();
+    for counter in 1..=50 {
+        let message = Message::ChannelInfo(info(&format!("Ann {counter}")));
+        let body = message.body(&mut writer);
+        if counter % 2 == 0 {
+            room.message(ann.addr, counter, &message);
+        } else {
+            let part = [&[25, 0, 1, 0], &body[..]].concat();
+            room.raw_message(ann.addr, id::SPLIT, counter, &part);
+        }
+    }
+    let acknowledged = room.sent_ids().iter().filter(|sent| **sent == id::ACKN).count();
+    assert_eq!((acknowledged, room.stats().messages_limited), (20, 30));
+    // It gets through when it has calmed down, as programs repeat it.
+    room.pass(ms(400));
+    room.message(ann.addr, 50, &Message::ChannelInfo(info("Ann 50")));
+    assert_eq!(room.server.view(ann.id()).unwrap().info.unwrap().name.to_string(), "Ann 50");
+}
