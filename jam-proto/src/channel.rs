@@ -115,6 +115,15 @@ impl Turn {
     }
 }
 
+/// Nothing but datagrams of a wrong size: a program started anew, or a message 20 that waits behind others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WrongSize {
+    /// Since when, or since the last message that shows that the program is the same.
+    pub(crate) since: Instant,
+    /// Whether every message since continued the count; a program started anew begins it anew.
+    pub(crate) count_goes_on: bool,
+}
+
 /// One slot in use.
 #[derive(Debug)]
 pub(crate) struct Channel {
@@ -122,8 +131,8 @@ pub(crate) struct Channel {
     pub(crate) last_datagram: Instant,
     /// When datagrams came again after a pause in which a program can be started anew.
     pub(crate) resumed_at: Option<Instant>,
-    /// Since when every datagram had a wrong size.
-    pub(crate) wrong_size_since: Option<Instant>,
+    /// Every datagram has had a wrong size for some time.
+    pub(crate) wrong_size: Option<WrongSize>,
     /// Size of an audio datagram; 0 while the format is unknown.
     pub(crate) datagram_bytes: usize,
     pub(crate) id: ChannelId,
@@ -161,7 +170,7 @@ impl Channel {
         Self {
             last_datagram: now,
             resumed_at: None,
-            wrong_size_since: None,
+            wrong_size: None,
             datagram_bytes: 0,
             id,
             addr,
@@ -201,7 +210,17 @@ impl Channel {
     pub(crate) fn set_props(&mut self, props: AudioProps) {
         self.datagram_bytes = props.datagram_bytes();
         self.props = Some(props);
-        self.wrong_size_since = None;
+        self.wrong_size = None;
+    }
+
+    /// Notes a new message of the peer, by whether its counter continues the count.
+    pub(crate) fn note_count(&mut self, now: Instant, goes_on: bool) {
+        if let Some(wrong_size) = &mut self.wrong_size {
+            wrong_size.count_goes_on &= goes_on;
+            if wrong_size.count_goes_on {
+                wrong_size.since = now;
+            }
+        }
     }
 
     /// Whether the size is that of the same format with sequence bytes: clients switch them on as soon as they know our

@@ -248,6 +248,11 @@ impl Reliable {
         counter == 0 && last != (0, 0) && last != (id, 0) && last.1 != u8::MAX
     }
 
+    /// Whether a message with this counter would be the next of the peer's count.
+    pub(crate) const fn continues(&self, counter: u8) -> bool {
+        counter == self.received_last.1.wrapping_add(1)
+    }
+
     /// Takes a frame from the peer.
     ///
     /// Every message, also an unknown or malformed one, is acknowledged (spec 1.4): that is what lets new programs

@@ -41,7 +41,12 @@ impl Server {
             self.on_stranger_message(now, addr, frame);
             return;
         }
-        match channel.reliable.handle_frame(&frame) {
+        let goes_on = channel.reliable.continues(frame.counter);
+        let received = channel.reliable.handle_frame(&frame);
+        if frame.id != id::ACKN && received != Received::Duplicate {
+            channel.note_count(now, goes_on);
+        }
+        match received {
             Received::Message { id: message, body } => {
                 self.stats.messages += 1;
                 let addr = channel.addr;

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::channel::{Channel, ChannelSet};
+use crate::channel::{Channel, ChannelSet, WrongSize};
 use crate::config::{ServerConfig, ServerLimits};
 use crate::directory::{Directory, Registrar};
 use crate::guard::{Guard, IpNetwork, SeededHash, Table};
@@ -232,7 +232,7 @@ impl Server {
         }
         channel.last_datagram = now;
         if payload.len() == channel.datagram_bytes {
-            channel.wrong_size_since = None;
+            channel.wrong_size = None;
             self.stats.datagrams_audio += 1;
             return Disposition::Audio(id);
         }
@@ -240,8 +240,9 @@ impl Server {
         if channel.datagram_bytes == 0 || channel.is_adding_sequence(payload.len()) {
             return Disposition::WrongSize(id);
         }
-        let since = *channel.wrong_size_since.get_or_insert(now);
-        if now.saturating_duration_since(since) <= wrong_size_max {
+        let first = WrongSize { since: now, count_goes_on: true };
+        let wrong_size = channel.wrong_size.get_or_insert(first);
+        if now.saturating_duration_since(wrong_size.since) <= wrong_size_max {
             return Disposition::WrongSize(id);
         }
         // The client was started anew on the same address and knows nothing of this connection (spec 11.4). As a

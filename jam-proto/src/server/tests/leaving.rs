@@ -194,6 +194,43 @@ fn sequence_bytes_that_come_long_before_their_announcement_are_no_restart() {
 }
 
 #[test]
+fn a_new_size_whose_announcement_waits_behind_other_messages_is_no_restart() {
+    let mut room = Room::new();
+    let ann = room.joined(ANN, "Ann");
+    let gain = |n| Message::ChannelGain { channel: slot(0), gain: crate::Gain(n) };
+    let mut counter = 50;
+    room.message(ann.addr, counter, &gain(0));
+    for step in 1..=150 {
+        assert_eq!(room.audio(ann.addr, 90), Disposition::WrongSize(slot(0)), "{step}0 ms");
+        room.pass(ms(10));
+        if step % 30 == 0 {
+            counter += 1;
+            room.message(ann.addr, counter, &gain(step));
+        }
+    }
+    room.message(ann.addr, counter + 1, &Message::AudioProps(AudioProps { block_bytes: 90, ..props() }));
+    assert_eq!(room.audio(ann.addr, 90), Disposition::Audio(slot(0)));
+    assert_eq!(room.stats().left_restarted, 0);
+}
+
+#[test]
+fn messages_of_a_program_started_anew_do_not_hide_that_it_was() {
+    let mut room = Room::new();
+    let ann = room.joined(ANN, "Ann");
+    room.message(ann.addr, 50, &Message::RequestClientList);
+    // It comes back so fast that only the sizes of its datagrams tell, and its count goes on from 0.
+    for step in 0..=100_u8 {
+        assert_eq!(room.audio(ann.addr, 22), Disposition::WrongSize(slot(0)));
+        room.pass(ms(10));
+        if step % 10 == 5 {
+            room.message(ann.addr, step / 10, &Message::RequestClientList);
+        }
+    }
+    assert_eq!(room.audio(ann.addr, 22), Disposition::Consumed);
+    assert_eq!(room.stats().left_restarted, 1);
+}
+
+#[test]
 fn a_pause_before_a_new_size_is_no_restart() {
     let mut room = Room::new();
     let mut ann = room.joined(ANN, "Ann");
