@@ -138,6 +138,8 @@ pub(crate) struct Channel {
     pub(crate) id: ChannelId,
     pub(crate) addr: SocketAddr,
     pub(crate) joined_at: Instant,
+    /// How often this address has had a channel before and did not tell who it is.
+    pub(crate) unidentified_before: u8,
     pub(crate) props: Option<AudioProps>,
     /// What message 25 said; `None` until it came (not *identified*).
     pub(crate) info: Option<ChannelInfo>,
@@ -175,6 +177,7 @@ impl Channel {
             id,
             addr,
             joined_at: now,
+            unidentified_before: 0,
             props: None,
             info: None,
             reliable: Reliable::new(reliable, counter_first),

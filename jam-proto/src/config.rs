@@ -44,8 +44,11 @@ pub struct ServerLimits {
     /// A channel without datagrams for so long has left. Default 30 s (spec 5.3).
     pub silence_max: Duration,
     /// A channel that has not told who it is, or not its format, for so long belongs to a client that died while it
-    /// joined; one that was started anew at the same address is asked again then. Default 10 s.
+    /// joined, or that cannot tell. It is asked again at once, as it may have been started anew, then after a quarantine
+    /// that is longer by this much each time. Default 10 s.
     pub unidentified_max: Duration,
+    /// The longest such quarantine. Default 60 s.
+    pub unidentified_quarantine_max: Duration,
     /// How often a message is sent to a channel that does not acknowledge it, 400 ms apart. Default 75: 30 s.
     pub attempts_max: u32,
     /// A channel gets audio only if it sent some within this time; it keeps its slot. Default 2 s (spec 10.6).
@@ -87,6 +90,7 @@ impl Default for ServerLimits {
             channels_per_host_max: ChannelId::COUNT_MAX,
             silence_max: Duration::from_secs(30),
             unidentified_max: Duration::from_secs(10),
+            unidentified_quarantine_max: Duration::from_secs(60),
             attempts_max: 75,
             audio_recent: Duration::from_secs(2),
             wrong_size_max: Duration::from_secs(1),

@@ -119,7 +119,8 @@
 //! | 10.6 countermeasures | nothing but small, paid answers to strangers; see [`guard`] |
 //! | 11 sequences | both directions, proven by replaying captures of real programs |
 //!
-//! Clients older than 3.3.1 (no Opus) are told so and not served; clients before 3.3.0 are ignored.
+//! Clients older than 3.3.1 (no Opus) are told so and not served; those before 3.3.0 cannot say who they are. Both hold a
+//! channel for 10 s, hear nothing, and get another one after a pause that grows to a minute.
 //!
 //! Three levels of tests hold this up: every vector of `tests/data/` is read and written byte for byte;
 //! captured sessions of shipped clients and servers are replayed into [`Server`] and [`client::Client`], which must say

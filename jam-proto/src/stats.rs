@@ -62,6 +62,8 @@ counters! {
         left_unresponsive,
         /// Channels whose client had started anew from the same address.
         left_restarted,
+        /// Channels that did not tell who they are, or in which format they play.
+        left_unidentified,
         /// Channels removed by the owner or by a ban.
         left_removed,
         /// Newcomers answered "server full".
@@ -82,7 +84,7 @@ counters! {
         acknowledgements_wrong,
         /// Addresses with their ports ignored because they guessed.
         locked_out,
-        /// Audio ignored because its sender had just disconnected.
+        /// Audio ignored because its sender had just disconnected, or has repeatedly not told who it is.
         quarantined,
         /// Requests without connection that were answered.
         requests_answered,

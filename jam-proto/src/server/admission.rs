@@ -68,6 +68,21 @@ impl Probe {
     }
 }
 
+/// What is remembered of an address that left.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Quarantine {
+    /// Until when its audio is ignored; `None` for ever.
+    until: Option<Instant>,
+    /// How often in a row it has not told who it is.
+    unidentified: u8,
+}
+
+impl Quarantine {
+    fn is_over(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+}
+
 /// How a newcomer showed up.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Newcomer {
@@ -124,7 +139,7 @@ impl Server {
 
     /// Audio from a stranger is how a client knocks.
     fn on_stranger_audio(&mut self, now: Instant, src: SocketAddr) {
-        if self.quarantine.get(&src).is_some_and(|until| now < *until) {
+        if self.quarantine.get(&src).is_some_and(|quarantine| !quarantine.is_over(now)) {
             self.stats.quarantined += 1;
             return;
         }
@@ -303,7 +318,7 @@ impl Server {
     /// A client started with an address to connect to announces its format even before its first audio. Forgetting it
     /// would cost 400 ms.
     fn on_stranger_props(&mut self, now: Instant, src: SocketAddr, props: (u8, [u8; PROPS_BYTES])) {
-        let is_leaving = self.quarantine.get(&src).is_some_and(|until| now < *until);
+        let is_leaving = self.quarantine.get(&src).is_some_and(|quarantine| !quarantine.is_over(now));
         let known = self.probes.get(&src).is_some();
         if known || (!is_leaving && self.remember(now, src, Newcomer::Announcing)) {
             if let Some(probe) = self.probes.get_mut(&src) {
@@ -383,12 +398,13 @@ impl Server {
         let counter = self.secret.next_u8();
         let limits = self.config.limits();
         let wake = now.checked_add(limits.silence_max.min(limits.unidentified_max));
-        let newcomer = Channel::new(id, addr, limits, counter, now);
+        let mut newcomer = Channel::new(id, addr, limits, counter, now);
+        newcomer.unidentified_before =
+            self.quarantine.remove(&addr).map_or(0, |quarantine| quarantine.unidentified);
         if let Some(slot) = self.channels.get_mut(id.index()) {
             *slot = Some(Box::new(newcomer));
         }
         self.by_addr.insert(addr, id);
-        self.quarantine.remove(&addr);
         self.stats.joined += 1;
         self.wake_at(wake);
         self.reset_muting(id);
@@ -437,21 +453,35 @@ impl Server {
             LeaveReason::TimedOut => &mut self.stats.left_timed_out,
             LeaveReason::Unresponsive => &mut self.stats.left_unresponsive,
             LeaveReason::Restarted => &mut self.stats.left_restarted,
+            LeaveReason::Unidentified => &mut self.stats.left_unidentified,
             LeaveReason::Forged | LeaveReason::Removed | LeaveReason::Banned | LeaveReason::Shutdown => {
                 &mut self.stats.left_removed
             }
         } += 1;
-        if reason != LeaveReason::Restarted {
-            let until = now + self.limits().quarantine;
-            let (entry, _) = self.quarantine.touch_or(addr, || until);
-            if let Some(entry) = entry {
-                *entry = until;
-            }
-        }
+        self.quarantine_for(now, &channel, reason);
         self.dirty.snapshot = true;
         self.dirty.list = true;
         let connected = self.connected_count();
         self.event(Event::Left { channel: id, addr, reason, connected });
+    }
+
+    /// Remembers who left. A program started anew may join at once; so may one that did not tell who it is the first time.
+    fn quarantine_for(&mut self, now: Instant, channel: &Channel, reason: LeaveReason) {
+        let limits = self.limits();
+        let before = channel.unidentified_before;
+        let (time, unidentified) = match reason {
+            LeaveReason::Restarted => return,
+            LeaveReason::Unidentified => {
+                let time = limits.unidentified_max.saturating_mul(u32::from(before));
+                (time.min(limits.unidentified_quarantine_max), before.saturating_add(1))
+            }
+            _ => (limits.quarantine, 0),
+        };
+        // Beyond the end of time means for ever.
+        let quarantine = Quarantine { until: now.checked_add(time), unidentified };
+        if let (Some(entry), _) = self.quarantine.touch_or(channel.addr, || quarantine) {
+            *entry = quarantine;
+        }
     }
 
     /// As [`Server::leave`], and the client is told.

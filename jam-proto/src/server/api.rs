@@ -131,8 +131,11 @@ pub enum LeaveReason {
     TimedOut,
     /// Audio came from it, but none of our messages was acknowledged for 30 s.
     Unresponsive,
-    /// Its program was started anew on the same address; it joins again by itself.
+    /// Its program was started anew on the same address; as a newcomer it is asked everything again.
     Restarted,
+    /// It did not say who it is, or in which format it plays, for 10 s: a program too old for this server, or one that
+    /// was started anew while it joined. It is asked again, later each time if nothing changes.
+    Unidentified,
     /// It acknowledged what it cannot have received: its address is forged.
     Forged,
     /// The owner wished so.

@@ -29,7 +29,7 @@ use crate::text::LocalTime;
 use crate::types::{AudioProps, ChannelId};
 use crate::wire::{Frame, FrameWriter};
 
-use admission::Probe;
+use admission::{Probe, Quarantine};
 pub use api::{Admission, Command, Disposition, Event, LeaveReason, Output};
 
 /// A jam server without sockets, clock, threads or sound.
@@ -81,8 +81,8 @@ pub struct Server {
     /// Whom the last user of a free slot had muted; they are told when the slot is taken again (spec 5.8).
     muted_by_last: Vec<ChannelSet>,
     probes: Table<SocketAddr, Probe>,
-    /// Addresses that just left, and until when their late audio is ignored.
-    quarantine: Table<SocketAddr, Instant>,
+    /// Addresses that left.
+    quarantine: Table<SocketAddr, Quarantine>,
     bans: Vec<(IpNetwork, Option<Instant>)>,
     /// Answers requests without connection, and keeps the books about strangers.
     responder: Responder,
@@ -276,7 +276,7 @@ impl Server {
             } else if channel.is_unidentified()
                 && now.saturating_duration_since(channel.joined_at) >= unidentified_max
             {
-                self.leave(now, id, LeaveReason::Restarted);
+                self.leave(now, id, LeaveReason::Unidentified);
             } else if channel.reliable.poll_timeout().is_some_and(|due| due <= now) {
                 self.talk_to(id);
             }
@@ -414,7 +414,7 @@ impl Server {
         ChannelId::COUNT_MAX
             * (channel + 2 * (size_of::<(SocketAddr, ChannelId)>() + 1) + size_of::<ChannelSet>())
             + table(limits.probes_max, size_of::<Probe>())
-            + table(limits.quarantined_max, size_of::<Instant>())
+            + table(limits.quarantined_max, size_of::<Quarantine>())
             + limits.bans_max.next_power_of_two() * size_of::<(IpNetwork, Option<Instant>)>()
             + Guard::memory_bytes_max(&limits.guard)
             + 4 * FRAME_BYTES_MAX

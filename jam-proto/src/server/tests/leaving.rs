@@ -106,9 +106,47 @@ fn a_client_that_died_while_it_joined_is_asked_again_when_it_is_started_anew() {
     }
     assert!(!room.server.is_audio_due(room.now, slot(0)));
     room.pass(ms(200));
-    assert!(matches!(room.events()[..], [Event::Left { reason: LeaveReason::Restarted, .. }]));
+    assert!(matches!(room.events()[..], [Event::Left { reason: LeaveReason::Unidentified, .. }]));
     assert_eq!(room.audio(addr(ANN), 45), Disposition::Consumed);
     assert_eq!(room.questions().len(), 2);
+}
+
+/// A client that acknowledges everything and never says who it is, until it is given up; how long it waited before it
+/// had a channel.
+fn play_without_a_name(room: &mut Room) -> u128 {
+    let came_at = room.now;
+    while room.server.connected() == 0 {
+        room.pass(ms(100));
+        let _ = room.audio(addr(ANN), 45);
+        let told: Vec<Sent> = room.sent().into_iter().filter(|sent| (2..1_000).contains(&sent.id)).collect();
+        room.answer(&told);
+    }
+    let waited = (room.now - came_at).as_millis();
+    while room.server.connected() == 1 {
+        let told: Vec<Sent> =
+            room.sent().into_iter().filter(|sent| ![1, id::CLM_SERVER_FULL].contains(&sent.id)).collect();
+        room.answer(&told);
+        room.pass(ms(100));
+        let _ = room.audio(addr(ANN), 45);
+    }
+    waited
+}
+
+#[test]
+fn who_never_says_who_it_is_is_let_in_less_and_less_often() {
+    let mut room = Room::new();
+    let waited: Vec<u128> = (0..9).map(|_| play_without_a_name(&mut room) / 1_000).collect();
+    assert_eq!(waited, [0, 0, 10, 20, 30, 40, 50, 60, 60]);
+    let stats = room.stats();
+    assert_eq!((stats.joined, stats.left_unidentified, stats.left_restarted), (9, 9, 0));
+    // Who says it after all starts with a clean slate.
+    room.pass(ms(60_000));
+    room.sent();
+    let ann = room.joined(ANN, "Ann");
+    room.connectionless(ann.addr, &Connectionless::Disconnection);
+    room.pass(ms(1_000));
+    room.sent();
+    assert_eq!([play_without_a_name(&mut room), play_without_a_name(&mut room)].map(|ms| ms / 1_000), [0, 0]);
 }
 
 #[test]
