@@ -4,20 +4,24 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Instant;
 
-/// How much a directory answers to those who ask for its list.
+/// How much a directory sends because somebody asks for its list.
 ///
 /// The request has 9 bytes, its source can be forged, and the protocol has no way to prove it. A full list is up to
 /// 40,000 bytes, so without a limit a directory would multiply an attacker's traffic by more than 1,000. Each answer is
 /// therefore paid for in bytes: both lists, and 24 for each hole punch (15 to the server, 9 from the server to the
 /// client). It is paid from two budgets, one per source address and one for all; an answer that exceeds one of them
-/// is not sent.
+/// is not sent. Registrations are not proven either, so hole punches are also counted per address of a server; one that
+/// exceeds its rate is left out.
 ///
 /// What that means with the defaults:
 ///
 /// - a client that repeats its request every 2 s gets a list of 150 servers at least eight times in a row, and a usual
 ///   one of 13,000 bytes twelve times; later once every 7 s;
-/// - somebody whose address is forged receives at most 160 KiB once and then 2 KiB a second from this directory,
-///   however fast the attacker asks;
+/// - somebody in whose name lists are asked for receives at most 160 KiB once and then 2 KiB a second from this directory
+///   and its servers, however fast the attacker asks;
+/// - somebody in whose name servers are registered receives at most 200 hole punches once and then 50 a second, which are
+///   3,000 bytes and 750 bytes a second, whoever asks for lists and however many servers there are at this address;
+///   besides, an answer to each registration, which is shorter, and a keep-alive of 9 bytes a minute for each entry;
 /// - all together never exceed 2 MiB at once and 512 KiB a second. An attacker with many forged addresses can use that
 ///   up, and the list is late for others meanwhile: the harm stays with the directory.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -32,7 +36,11 @@ pub struct ListBudget {
     pub total_bytes_per_s: u64,
     /// The least an answer costs, so that short lists do not allow a flood of hole punches. Default 2 KiB.
     pub answer_bytes_min: u64,
-    /// Source addresses remembered; beyond, the one that owes least is forgotten. Default 4,096.
+    /// Hole punches one address of servers can be asked for at once. Default 200.
+    pub punches_burst: u64,
+    /// Hole punches one address of servers can be asked for per second in the long run. Default 50.
+    pub punches_per_s: u64,
+    /// Source addresses remembered, and as many of servers; beyond, the one that owes least is forgotten. Default 4,096.
     pub sources_max: usize,
 }
 
@@ -44,6 +52,8 @@ impl Default for ListBudget {
             total_burst_bytes: 2 << 20,
             total_bytes_per_s: 512 << 10,
             answer_bytes_min: 2 << 10,
+            punches_burst: 200,
+            punches_per_s: 50,
             sources_max: 4_096,
         }
     }
@@ -61,21 +71,66 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 pub(super) struct Purse {
     total: Bucket,
-    sources: BTreeMap<Ipv4Addr, Bucket>,
-    /// With so many sources, those that owe nothing are forgotten.
+    sources: Shares,
+    /// Hole punches of servers.
+    punches: Shares,
+}
+
+/// What each address may have.
+#[derive(Clone, Copy, Debug)]
+struct Share {
+    burst: u64,
+    per_s: u64,
+    /// Addresses remembered.
+    addresses_max: usize,
+}
+
+/// What each of many addresses has had.
+#[derive(Debug)]
+struct Shares {
+    buckets: BTreeMap<Ipv4Addr, Bucket>,
+    /// With so many addresses, those that owe nothing are forgotten.
     sweep_at: usize,
 }
 
-/// Fewer sources than this are not worth a sweep.
-const SWEEP_AT_MIN: usize = 64;
+impl Shares {
+    /// Fewer addresses than this are not worth a sweep.
+    const SWEEP_AT_MIN: usize = 64;
+    /// The nodes of a tree are between half full and full.
+    const ADDRESS_BYTES: usize = 2 * (size_of::<Ipv4Addr>() + size_of::<Bucket>());
+
+    const fn new() -> Self {
+        Self { buckets: BTreeMap::new(), sweep_at: Self::SWEEP_AT_MIN }
+    }
+
+    /// Takes tokens of an address if it has enough.
+    fn take(&mut self, now: Instant, address: Ipv4Addr, tokens: u64, share: Share) -> bool {
+        if !self.buckets.contains_key(&address) {
+            self.make_room(now, share);
+        }
+        let bucket = self.buckets.entry(address).or_insert_with(|| Bucket::new(share.burst));
+        bucket.take(now, tokens, share.per_s)
+    }
+
+    fn make_room(&mut self, now: Instant, Share { per_s, addresses_max, .. }: Share) {
+        if self.buckets.len() < addresses_max.min(self.sweep_at) {
+            return;
+        }
+        self.buckets.retain(|_, bucket| bucket.owes_nano(now, per_s) > 0);
+        // At most half of the entries are of no use, and a sweep costs each new one two looks at most.
+        self.sweep_at = (2 * self.buckets.len()).max(Self::SWEEP_AT_MIN);
+        if self.buckets.len() >= addresses_max
+            && let Some(least) =
+                self.buckets.iter().min_by_key(|(_, b)| b.owes_nano(now, per_s)).map(|(a, _)| *a)
+        {
+            self.buckets.remove(&least);
+        }
+    }
+}
 
 impl Purse {
     pub(super) fn new(budget: &ListBudget) -> Self {
-        Self {
-            total: Bucket::new(budget.total_burst_bytes),
-            sources: BTreeMap::new(),
-            sweep_at: SWEEP_AT_MIN,
-        }
+        Self { total: Bucket::new(budget.total_burst_bytes), sources: Shares::new(), punches: Shares::new() }
     }
 
     /// Pays for an answer of so many bytes, or leaves everything as it was.
@@ -85,47 +140,39 @@ impl Purse {
         if !self.total.has(now, bytes, budget.total_bytes_per_s) {
             return Verdict::TotalExceeded;
         }
-        if !self.sources.contains_key(&source) {
-            self.make_room(now, budget);
-        }
-        let bucket = self.sources.entry(source).or_insert_with(|| Bucket::new(budget.source_burst_bytes));
-        if !bucket.take(now, bytes, budget.source_bytes_per_s) {
+        let share = Share {
+            burst: budget.source_burst_bytes,
+            per_s: budget.source_bytes_per_s,
+            addresses_max: budget.sources_max,
+        };
+        if !self.sources.take(now, source, bytes, share) {
             return Verdict::SourceExceeded;
         }
         self.total.take(now, bytes, budget.total_bytes_per_s);
         Verdict::Granted
     }
 
-    fn make_room(&mut self, now: Instant, budget: &ListBudget) {
-        if self.sources.len() < budget.sources_max.min(self.sweep_at) {
-            return;
-        }
-        let rate = budget.source_bytes_per_s;
-        self.sources.retain(|_, bucket| bucket.owes_nano(now, rate) > 0);
-        // At most half of the entries are of no use, and a sweep costs each new one two looks at most.
-        self.sweep_at = (2 * self.sources.len()).max(SWEEP_AT_MIN);
-        if self.sources.len() >= budget.sources_max
-            && let Some(least) =
-                self.sources.iter().min_by_key(|(_, b)| b.owes_nano(now, rate)).map(|(a, _)| *a)
-        {
-            self.sources.remove(&least);
-        }
+    /// Whether a server at this address may be asked for a hole punch.
+    pub(super) fn permits_punch(&mut self, now: Instant, server: Ipv4Addr, budget: &ListBudget) -> bool {
+        let share = Share {
+            burst: budget.punches_burst,
+            per_s: budget.punches_per_s,
+            addresses_max: budget.sources_max,
+        };
+        self.punches.take(now, server, 1, share)
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        self.sources.len() * Self::SOURCE_BYTES
+        (self.sources.buckets.len() + self.punches.buckets.len()) * Shares::ADDRESS_BYTES
     }
 
     pub(super) const fn memory_bytes_max(budget: &ListBudget) -> usize {
-        budget.sources_max * Self::SOURCE_BYTES
+        2 * budget.sources_max * Shares::ADDRESS_BYTES
     }
-
-    /// The nodes of a tree are between half full and full.
-    const SOURCE_BYTES: usize = 2 * (size_of::<Ipv4Addr>() + size_of::<Bucket>());
 
     #[cfg(test)]
     pub(super) fn sources(&self) -> usize {
-        self.sources.len()
+        self.sources.buckets.len()
     }
 }
 

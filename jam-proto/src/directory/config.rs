@@ -43,7 +43,8 @@ pub struct DirectoryLimits {
     pub entries_max: usize,
     /// Entries from one address; beyond, servers there are told that the list is full. Default 50.
     ///
-    /// A registration needs no proof, so without it a single forged source could fill the list.
+    /// A registration needs no proof, so without it a single forged source could fill the list. What those receive in
+    /// whose name servers are registered is bounded by [`ListBudget::punches_per_s`].
     pub entries_per_address_max: usize,
     /// An entry lives for this time after its last registration. Default 33 min.
     pub entry_life: Duration,
@@ -109,6 +110,8 @@ pub struct DirectoryStats {
     pub lists_refused_total: u64,
     /// Hole punches asked of servers.
     pub punches_requested: u64,
+    /// Hole punches not asked for because the server's address had its share.
+    pub punches_limited: u64,
     /// Messages from IPv6 sources: directories speak IPv4 only.
     pub messages_ipv6: u64,
     /// Outputs dropped because the owner did not drain them.

@@ -332,9 +332,13 @@ impl Directory {
             Connectionless::SendEmpty(SocketAddrV4::new(address, client.port())).frame(&mut self.frames);
         let outside = self.entries.iter().filter(|entry| entry.origin() == Origin::External);
         let servers: Vec<SocketAddrV4> = outside.map(|entry| entry.address).collect();
-        self.stats.punches_requested += servers.len() as u64;
         for server in servers {
-            self.transmit(server, punch.clone());
+            if self.purse.permits_punch(now, *server.ip(), &self.config.limits.budget) {
+                self.stats.punches_requested += 1;
+                self.transmit(server, punch.clone());
+            } else {
+                self.stats.punches_limited += 1;
+            }
         }
         self.send(client, &self.reduced_list(client));
         self.send(client, &self.full_list(client));

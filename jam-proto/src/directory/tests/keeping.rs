@@ -363,3 +363,48 @@ fn what_the_price_says_is_what_is_sent() {
         .sum();
     assert_eq!(sent, price);
 }
+
+#[test]
+fn forged_registrations_and_requests_send_a_victim_no_more_than_documented() {
+    let (t0, mut d) = (start(), directory());
+    let victim = addr("203.0.113.9:0").ip();
+    let mut received = std::collections::BTreeMap::<std::net::IpAddr, u64>::new();
+    let (mut registered, mut answered) = (0_u64, 0_u64);
+    let mut count = |d: &mut Directory| {
+        while let Some(output) = d.poll_output() {
+            if let DirectoryOutput::Transmit(transmit) = output {
+                *received.entry(transmit.dst.ip()).or_default() += transmit.payload.len() as u64;
+            }
+        }
+    };
+    let mut frames = FrameWriter::new();
+    let registration = Connectionless::RegisterServerEx(registration("x"), version("3.9.1"));
+    let registration_bytes = registration.frame(&mut frames).len() as u64;
+    for port in 1..=100 {
+        d.handle(t0, SocketAddr::new(victim, port), &registration);
+        registered += 1;
+        count(&mut d);
+    }
+    assert_eq!(d.entries().len(), 50);
+    // An entry that comes and goes does not get another share, and nobody asks twice.
+    for n in 0..100_000_u32 {
+        let now = t0 + MS * n / 10;
+        let client = SocketAddr::from((0x0100_0000_u32.wrapping_add(n * 101).to_be_bytes(), 22_134));
+        d.handle(now, client, &Connectionless::RequestServerList);
+        if n % 100 == 0 {
+            let port = (n / 100 % 50) as u16 + 1;
+            d.handle(now, SocketAddr::new(victim, port), &Connectionless::UnregisterServer);
+            d.handle(now, SocketAddr::new(victim, port), &registration);
+            registered += 1;
+        }
+        answered = d.stats().lists_sent;
+        count(&mut d);
+    }
+    let (punches, answers) = (15 * (200 + 50 * 10), 10 * registered);
+    assert!(answers < registration_bytes * registered);
+    assert!(answered > 500, "{answered} lists");
+    let to_victim = received[&victim];
+    assert!((punches..=punches + answers).contains(&to_victim), "{to_victim} bytes for {answered} lists");
+    let stats = d.stats();
+    assert!(stats.punches_requested <= 700 && stats.punches_limited > 100_000, "{stats:?}");
+}

@@ -66,12 +66,19 @@ proptest! {
     fn a_directory_keeps_its_limits_whatever_happens(
         calls in proptest::collection::vec((any::<u8>(), 0_u64..40_000, call()), 1..300),
     ) {
-        let budget = ListBudget { source_burst_bytes: 8_000, source_bytes_per_s: 100, ..ListBudget::default() };
+        let budget = ListBudget {
+            source_burst_bytes: 8_000,
+            source_bytes_per_s: 100,
+            punches_burst: 4,
+            punches_per_s: 1,
+            ..ListBudget::default()
+        };
         let limits = DirectoryLimits { entries_max: 20, entries_per_address_max: 6, budget, ..DirectoryLimits::default() };
         let mut directory = Directory::new(DirectoryConfig { limits: limits.clone(), ..DirectoryConfig::default() });
         let t0 = start();
         let mut now = t0;
         let mut received: BTreeMap<std::net::IpAddr, u64> = BTreeMap::new();
+        let mut balance: BTreeMap<std::net::IpAddr, i64> = BTreeMap::new();
         for (from, after, call) in calls {
             now += MS * after as u32;
             let input = payload(&call);
@@ -82,10 +89,14 @@ proptest! {
                     prop_assert!(directory.poll_timeout().is_none_or(|at| at > now));
                 }
             }
+            if let Some(payload) = &input {
+                *balance.entry(crate::canonical(source(from)).ip()).or_default() -= payload.len() as i64;
+            }
             let mut outputs = 0;
             while let Some(output) = directory.poll_output() {
                 outputs += 1;
                 let DirectoryOutput::Transmit(transmit) = output else { continue };
+                *balance.entry(transmit.dst.ip()).or_default() += transmit.payload.len() as i64;
                 if matches!(message(&transmit), Connectionless::ServerList(_) | Connectionless::ReducedServerList(_)) {
                     *received.entry(transmit.dst.ip()).or_default() += transmit.payload.len() as u64;
                 }
@@ -93,6 +104,12 @@ proptest! {
             prop_assert!(outputs <= 2 * limits.entries_max + 4);
             for bytes in received.values() {
                 prop_assert!(*bytes <= 8_000 + 100 * (now - t0).as_secs() + 100);
+            }
+            // Whatever is sent to whom: its share of lists, of punches, and the keep-alives of its entries.
+            let seconds = (now - t0).as_secs() as i64;
+            for bytes in balance.values() {
+                let keep_alives = 9 * limits.entries_per_address_max as i64 * (seconds / 59 + 1);
+                prop_assert!(*bytes <= 8_000 + 100 * (seconds + 1) + 15 * (4 + seconds + 1) + keep_alives);
             }
             let entries = directory.entries();
             prop_assert!(entries.len() < limits.entries_max);
