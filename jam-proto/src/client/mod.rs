@@ -202,7 +202,7 @@ impl Client {
     /// Shipped clients consider themselves connected now and send these four, in this order (spec 11.2).
     fn on_first_audio(&mut self, now: Instant) {
         self.state = State::Connected { heard_at: now };
-        self.ping.due = self.config.ping_interval.map(|interval| now + interval);
+        self.ping.due = self.config.ping_interval.and_then(|interval| now.checked_add(interval));
         self.event(ClientEvent::Connected);
         self.send(&Message::ChannelInfo(self.config.info.clone()));
         self.send(&Message::RequestClientList);
@@ -316,7 +316,7 @@ impl Client {
             _ => {}
         }
         if self.ping.due.is_some_and(|due| due <= now) {
-            self.ping.due = self.config.ping_interval.map(|interval| now + interval);
+            self.ping.due = self.config.ping_interval.and_then(|interval| now.checked_add(interval));
             let time_ms = now.saturating_duration_since(self.started_at).as_millis() as u32;
             self.ping.sent = Some((time_ms, now));
             self.transmit(&Connectionless::Ping { time_ms });
@@ -405,9 +405,10 @@ impl Client {
     }
 
     fn silence_deadline(&self) -> Option<Instant> {
+        // Beyond the end of time means never.
         match self.state {
-            State::Joining { heard_at } => Some(heard_at + self.config.join_timeout),
-            State::Connected { heard_at } => Some(heard_at + self.config.silence_timeout),
+            State::Joining { heard_at } => heard_at.checked_add(self.config.join_timeout),
+            State::Connected { heard_at } => heard_at.checked_add(self.config.silence_timeout),
             State::Leaving { .. } | State::Left => None,
         }
     }

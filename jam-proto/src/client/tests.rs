@@ -469,3 +469,18 @@ fn a_query_gives_up_after_five_attempts() {
     assert_eq!(outputs.len(), 5);
     assert_eq!(query.poll_output(), Some(QueryOutput::Finished { unanswered: vec![Question::Features] }));
 }
+
+#[test]
+fn times_without_end_are_taken_for_never() {
+    const NEVER: Duration = Duration::MAX;
+    let mut config = ann();
+    (config.join_timeout, config.silence_timeout, config.retransmit_after) = (NEVER, NEVER, NEVER);
+    config.ping_interval = Some(NEVER);
+    let mut s = Script::new(config);
+    assert_eq!(s.client.poll_timeout(), None);
+    s.say(&Message::RequestAudioProps);
+    let _ = s.audio();
+    s.wait(Duration::from_secs(1_000_000));
+    assert!(s.client.is_connected());
+    assert_eq!(s.client.poll_timeout(), None);
+}

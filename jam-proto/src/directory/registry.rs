@@ -22,8 +22,8 @@ pub struct Listed {
     pub address: SocketAddrV4,
     /// What it says about itself.
     pub registration: Registration,
-    /// When it vanishes unless it registers again.
-    pub expires_at: Instant,
+    /// When it vanishes unless it registers again; `None` never.
+    pub expires_at: Option<Instant>,
 }
 
 impl Listed {
@@ -282,7 +282,7 @@ impl Directory {
         if !self.config.filter.admits(*src.ip()) {
             return RegistrationResult::RequirementsNotFulfilled;
         }
-        let expires_at = now + self.config.limits.entry_life;
+        let expires_at = now.checked_add(self.config.limits.entry_life);
         if let Some(entry) = self.entries.iter_mut().find(|entry| entry.address == src) {
             entry.registration = registration.clone();
             entry.expires_at = expires_at;
@@ -300,7 +300,8 @@ impl Directory {
     fn append(&mut self, now: Instant, address: SocketAddrV4, registration: Registration) {
         self.expiry_poll_at.get_or_insert(now + Self::EXPIRY_POLL_EVERY);
         self.keep_alive_at.get_or_insert(now + KEEP_ALIVE_EVERY);
-        self.entries.push(Listed { address, registration, expires_at: now + self.config.limits.entry_life });
+        let expires_at = now.checked_add(self.config.limits.entry_life);
+        self.entries.push(Listed { address, registration, expires_at });
     }
 
     fn on_unregister(&mut self, src: SocketAddrV4) {
@@ -408,7 +409,7 @@ impl Directory {
     }
 
     fn expire(&mut self, now: Instant) {
-        let is_expired = |entry: &Listed| entry.expires_at <= now;
+        let is_expired = |entry: &Listed| entry.expires_at.is_some_and(|at| at <= now);
         let expired: Vec<SocketAddrV4> =
             self.entries.iter().filter(|e| is_expired(e)).map(|e| e.address).collect();
         self.entries.retain(|entry| !is_expired(entry));

@@ -51,8 +51,8 @@ pub(super) struct Probe {
     began_at: Instant,
     /// When it knocked last.
     heard_at: Instant,
-    /// When to ask again.
-    next_at: Instant,
+    /// When to ask again; `None` never.
+    next_at: Option<Instant>,
     /// Message 20 usually arrives before the acknowledgement; it is processed once there is a channel.
     props: Option<(u8, [u8; PROPS_BYTES])>,
 }
@@ -61,6 +61,11 @@ impl Probe {
     /// The time it has to answer: longer and longer if it does not and goes on knocking.
     fn time_to_answer(&self, lifetime: Duration) -> Duration {
         lifetime.saturating_mul(1 << self.renewals.saturating_sub(1).min(LONGER_TIMES))
+    }
+
+    /// Whether it is time to ask.
+    fn is_due(&self, now: Instant) -> bool {
+        self.next_at.is_some_and(|at| at <= now)
     }
 
     fn is_over(&self, now: Instant, lifetime: Duration) -> bool {
@@ -177,7 +182,7 @@ impl Server {
             renewals: 0,
             began_at: now,
             heard_at: now,
-            next_at: now,
+            next_at: Some(now),
             props: None,
         };
         let (_, evicted) = self.probes.touch_or(src, fresh);
@@ -231,7 +236,7 @@ impl Server {
     fn ask(&mut self, now: Instant, src: SocketAddr) {
         let interval = self.limits().probe_interval;
         let Some(probe) = self.probes.get_mut(&src) else { return };
-        if now < probe.next_at {
+        if !probe.is_due(now) {
             return;
         }
         let questions = probe.questions;
@@ -241,7 +246,7 @@ impl Server {
             self.stats.probed += u64::from(!probe.asked);
             probe.asked = true;
             probe.attempts_left -= 1;
-            probe.next_at = now + interval;
+            probe.next_at = now.checked_add(interval);
             for question in open {
                 let payload = Message::RequestAudioProps.frame(question.counter, &mut self.writer);
                 self.transmit(src, payload);
@@ -257,7 +262,7 @@ impl Server {
         for (addr, probe) in self.probes.iter_mut() {
             if probe.is_over(now, lifetime) {
                 due.push((addr, true));
-            } else if probe.asked && probe.attempts_left > 0 && probe.next_at <= now {
+            } else if probe.asked && probe.attempts_left > 0 && probe.is_due(now) {
                 due.push((addr, false));
             }
         }
@@ -266,8 +271,8 @@ impl Server {
                 self.renew_or_forget(now, addr);
             }
             self.ask(now, addr);
-            if let Some(probe) = self.probes.get_mut(&addr).filter(|probe| probe.next_at <= now) {
-                probe.next_at = now + interval;
+            if let Some(probe) = self.probes.get_mut(&addr).filter(|probe| probe.is_due(now)) {
+                probe.next_at = now.checked_add(interval);
             }
         }
     }
@@ -281,7 +286,7 @@ impl Server {
         let knocking = |probe: &&mut Probe| now.saturating_duration_since(probe.heard_at) < lifetime / 2;
         match self.probes.touch(&addr).filter(knocking) {
             Some(probe) => {
-                (probe.attempts_left, probe.began_at, probe.next_at) = (1, now, now);
+                (probe.attempts_left, probe.began_at, probe.next_at) = (1, now, Some(now));
                 probe.renewals = probe.renewals.saturating_add(1);
             }
             None => {
@@ -296,7 +301,7 @@ impl Server {
         let deadlines = self.probes.iter().flat_map(|(_, probe)| {
             let asks = probe.asked && probe.attempts_left > 0;
             let over_at = probe.began_at.checked_add(probe.time_to_answer(limits.probe_lifetime));
-            [over_at, asks.then_some(probe.next_at)]
+            [over_at, probe.next_at.filter(|_| asks)]
         });
         deadlines.flatten().min()
     }

@@ -110,6 +110,8 @@ impl Server {
         self.config = config;
         self.dirty.snapshot = true;
         self.remove_unwelcome(now);
+        // Something may be due earlier now.
+        self.wake_at(Some(now));
     }
 
     fn remove_unwelcome(&mut self, now: Instant) {

@@ -307,7 +307,7 @@ fn a_saved_list_is_restored_in_order_with_fresh_life() {
     let both = [&d, &restored]
         .map(|d| d.entries().iter().map(|e| (e.address, e.registration.clone())).collect::<Vec<_>>());
     assert_eq!(both[0], both[1]);
-    assert!(restored.entries().iter().all(|entry| entry.expires_at == later + MIN * 33));
+    assert!(restored.entries().iter().all(|entry| entry.expires_at == Some(later + MIN * 33)));
     assert!(restored.poll_timeout().is_some());
     assert_eq!(restored.save(), text);
 }
@@ -407,4 +407,16 @@ fn forged_registrations_and_requests_send_a_victim_no_more_than_documented() {
     assert!((punches..=punches + answers).contains(&to_victim), "{to_victim} bytes for {answered} lists");
     let stats = d.stats();
     assert!(stats.punches_requested <= 700 && stats.punches_limited > 100_000, "{stats:?}");
+}
+
+#[test]
+fn an_entry_whose_time_has_no_end_stays() {
+    let limits = DirectoryLimits { entry_life: Duration::MAX, ..DirectoryLimits::default() };
+    let mut d = Directory::new(DirectoryConfig { limits, ..config() });
+    let t0 = start();
+    for _ in 0..2 {
+        register(&mut d, t0, "203.0.113.9:5000", registration("Cellar"));
+    }
+    d.handle_input(t0 + MIN * 1_000_000, Input::Timeout);
+    assert_eq!((d.entries().len(), d.entries()[0].expires_at), (1, None));
 }

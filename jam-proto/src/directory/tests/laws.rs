@@ -117,7 +117,7 @@ proptest! {
                 prop_assert_eq!(entries.iter().filter(|other| other.address == entry.address).count(), 1);
                 let of_address = entries.iter().filter(|other| other.address.ip() == entry.address.ip()).count();
                 prop_assert!(of_address <= limits.entries_per_address_max);
-                prop_assert!(entry.expires_at <= now + limits.entry_life);
+                prop_assert!(entry.expires_at <= Some(now + limits.entry_life));
             }
         }
         let mut again = Directory::new(DirectoryConfig { limits, ..DirectoryConfig::default() });

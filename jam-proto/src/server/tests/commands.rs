@@ -146,6 +146,66 @@ fn shutting_down_tells_the_clients_only_if_configured() {
 }
 
 #[test]
+fn times_without_end_are_taken_for_never() {
+    const NEVER: Duration = Duration::MAX;
+    let mut room = Room::limited(
+        |limits| {
+            (limits.probe_interval, limits.probe_lifetime, limits.silence_max) = (NEVER, NEVER, NEVER);
+            (limits.unidentified_max, limits.audio_recent, limits.wrong_size_max) = (NEVER, NEVER, NEVER);
+            (limits.unidentified_quarantine_max, limits.quarantine) = (NEVER, NEVER);
+            (limits.renames_pause, limits.guard.lockout) = (NEVER, NEVER);
+        },
+        |config| config,
+    );
+    let guesser = addr("192.0.2.9:5000");
+    for _ in 0..3 {
+        let _ = room.audio(guesser, 1_000);
+        let sent = room.sent();
+        for n in 0..=255 {
+            if sent.iter().all(|sent| sent.counter != n) {
+                room.raw_message(guesser, id::ACKN, n, &[21, 0]);
+            }
+        }
+    }
+    assert_eq!(room.stats().locked_out, 1);
+    let mut ann = room.joined("192.0.2.1:5000", "Ann");
+    let _ = room.audio(addr("192.0.2.2:5000"), 1_000);
+    ann.say(&Message::ChannelInfo(info("Anna")));
+    ann.say(&Message::ChannelInfo(info("Anne")));
+    room.play(&mut [&mut ann]);
+    room.command(Command::Ban { network: IpNetwork::host(addr("192.0.2.7:1").ip()), duration: Some(NEVER) })
+        .unwrap();
+    for _ in 0..5 {
+        room.pass(Duration::from_secs(1_000_000));
+        room.play(&mut [&mut ann]);
+        let _ = room.audio(ann.addr, 44);
+    }
+    assert_eq!(room.server.connected(), 1);
+    room.connectionless(ann.addr, &Connectionless::Disconnection);
+    room.sent();
+    room.pass(Duration::from_secs(1_000_000));
+    let _ = room.audio(ann.addr, 45);
+    assert_eq!((room.sent(), room.stats().quarantined), (vec![], 1));
+    room.command(Command::Reload(Arc::clone(room.server.config()))).unwrap();
+}
+
+#[test]
+fn a_shorter_time_is_in_force_as_soon_as_it_is_loaded() {
+    let mut room = Room::new();
+    let ann = room.joined("192.0.2.1:5000", "Ann");
+    let _ = room.audio(ann.addr, 45);
+    room.pass(ms(1_000));
+    room.events();
+    let limits = ServerLimits { silence_max: ms(3_000), ..ServerLimits::default() };
+    let config = room.server.config().to_builder().limits(limits).build().unwrap();
+    room.command(Command::Reload(config)).unwrap();
+    room.pass(ms(1_999));
+    assert_eq!(room.events(), []);
+    room.pass(ms(1));
+    assert!(matches!(room.events()[..], [Event::Left { reason: LeaveReason::TimedOut, .. }]));
+}
+
+#[test]
 fn outputs_that_nobody_polls_put_off_everything_but_audio() {
     let mut room = Room::limited(|limits| limits.outputs_max = 1, |config| config);
     let ann = room.joined("192.0.2.1:5000", "Ann");
