@@ -3,23 +3,24 @@
 //! A driver may keep a [`Responder`] on its receiving thread: pings are then truthful whatever the mixer is doing. A
 //! driver with one thread needs none, because a [`Server`](crate::Server) has one inside.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 
 use crate::config::ServerConfig;
-use crate::guard::{Guard, Loan};
+use crate::guard::{Bans, Guard, Loan};
 use crate::io::canonical;
 use crate::message::{Connectionless, RecorderState, id};
 use crate::stats::ServerStats;
 use crate::wire::{Frame, FrameWriter};
 
-/// What anybody may be told, at one moment. Frames are complete and shared.
+/// What anybody may be told, and who may not, at one moment. Frames are complete and shared.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     config: Arc<ServerConfig>,
+    bans: Bans,
     clients: u8,
     /// Addresses that own a channel, sorted.
     connected: Box<[SocketAddr]>,
@@ -32,6 +33,7 @@ pub struct Snapshot {
 impl Snapshot {
     pub(crate) fn new(
         config: Arc<ServerConfig>,
+        bans: Bans,
         recorder: RecorderState,
         list_body: &[u8],
         mut connected: Vec<SocketAddr>,
@@ -47,7 +49,14 @@ impl Snapshot {
             features: Connectionless::ServerFeatures(config.feature_bits(recorder)).frame(writer),
             welcome: Connectionless::WelcomeMessage(welcome).frame(writer),
             config,
+            bans,
         }
+    }
+
+    /// Whether an address may be told anything: allowed, neither denied nor banned.
+    #[must_use]
+    pub fn admits(&self, now: Instant, ip: IpAddr) -> bool {
+        self.config.admits(ip) && !self.bans.contain(now, ip)
     }
 
     /// How many musicians are connected.
@@ -128,7 +137,7 @@ impl Responder {
         self.stats.datagrams += 1;
         let is_stranger = !snapshot.is_connected(src);
         if is_stranger {
-            if !snapshot.config.admits(src.ip()) {
+            if !snapshot.admits(now, src.ip()) {
                 self.stats.datagrams_denied += 1;
                 return Answer::Silent;
             }

@@ -22,6 +22,7 @@
 //! of one telephone call), however many sources are forged. With `Strict` the amplification is 1 for every address, at
 //! any time.
 
+mod bans;
 mod bucket;
 mod networks;
 mod table;
@@ -32,6 +33,7 @@ use std::time::{Duration, Instant};
 use crate::types::ChannelId;
 pub use networks::{IpNetwork, IpNetworkError, IpNetworks};
 
+pub(crate) use bans::Bans;
 pub(crate) use bucket::Bucket;
 pub(crate) use table::{SeededHash, Table};
 

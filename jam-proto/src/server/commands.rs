@@ -48,16 +48,17 @@ impl Server {
             Command::Admission(admission) => self.admission = admission,
             Command::Ban { network, duration } => {
                 let until = duration.and_then(|duration| now.checked_add(duration));
-                self.bans
-                    .retain(|(banned, until)| *banned != network && until.is_none_or(|until| now < until));
                 let bans_max = self.limits().bans_max;
-                if self.bans.len() >= bans_max {
+                if !self.bans.add(now, network, until, bans_max) {
                     return Err(CommandError::TooManyBans { bans_max });
                 }
-                self.bans.push((network, until));
+                self.dirty.snapshot = true;
                 self.remove_unwelcome(now);
             }
-            Command::Unban(network) => self.bans.retain(|(banned, _)| *banned != network),
+            Command::Unban(network) => {
+                self.bans.remove(network);
+                self.dirty.snapshot = true;
+            }
             Command::Registrar(command) => self.on_registrar_command(now, command),
             Command::Resolved(address) => self.on_resolved(now, address),
             Command::Directory(command) => self.on_directory_command(command),

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use crate::channel::{Channel, ChannelSet, WrongSize};
 use crate::config::{ServerConfig, ServerLimits};
 use crate::directory::{Directory, Registrar};
-use crate::guard::{Guard, IpNetwork, SeededHash, Table};
+use crate::guard::{Bans, Guard, SeededHash, Table};
 use crate::io::{Input, Transmit, canonical};
 use crate::message::{ChannelInfo, RecorderState};
 use crate::responder::{Responder, Snapshot};
@@ -83,7 +83,8 @@ pub struct Server {
     probes: Table<SocketAddr, Probe>,
     /// Addresses that left.
     quarantine: Table<SocketAddr, Quarantine>,
-    bans: Vec<(IpNetwork, Option<Instant>)>,
+    /// Shared with the snapshots; made anew by the rare commands that change it.
+    bans: Bans,
     /// Answers requests without connection, and keeps the books about strangers.
     responder: Responder,
     registrar: Option<Box<Registrar>>,
@@ -153,14 +154,15 @@ impl Server {
         let mut writer = FrameWriter::new();
         let limits = config.limits();
         let recorder = config.recorder();
-        let snapshot = Snapshot::new(Arc::clone(&config), recorder, &[], Vec::new(), &mut writer);
+        let snapshot =
+            Snapshot::new(Arc::clone(&config), Bans::default(), recorder, &[], Vec::new(), &mut writer);
         Self {
             channels: std::iter::repeat_with(|| None).take(ChannelId::COUNT_MAX).collect(),
             by_addr: HashMap::with_capacity_and_hasher(ChannelId::COUNT_MAX, SeededHash(secret.next_u64())),
             muted_by_last: vec![ChannelSet::default(); ChannelId::COUNT_MAX],
             probes: Table::new(limits.probes_max, secret.next_u64()),
             quarantine: Table::new(limits.quarantined_max, secret.next_u64()),
-            bans: Vec::new(),
+            bans: Bans::default(),
             responder: Responder::new(&config, secret.next_u64(), now),
             registrar: None,
             directory: None,
@@ -349,7 +351,8 @@ impl Server {
         self.recorder
     }
 
-    /// What a [`Responder`] may tell anyone. Take it again after calls that gave outputs; it is only a pointer.
+    /// What a [`Responder`] may tell, and whom not. Take it again after every command, every timeout, and every datagram
+    /// that gave outputs; it is only a pointer.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.snapshot)
@@ -390,7 +393,7 @@ impl Server {
             + self.muted_by_last.capacity() * size_of::<ChannelSet>()
             + self.probes.memory_bytes()
             + self.quarantine.memory_bytes()
-            + self.bans.capacity() * size_of::<(IpNetwork, Option<Instant>)>()
+            + self.bans.memory_bytes()
             + self.responder.memory_bytes()
             + self.list_body.len()
             + self.snapshot.memory_bytes()
@@ -415,7 +418,7 @@ impl Server {
             * (channel + 2 * (size_of::<(SocketAddr, ChannelId)>() + 1) + size_of::<ChannelSet>())
             + table(limits.probes_max, size_of::<Probe>())
             + table(limits.quarantined_max, size_of::<Quarantine>())
-            + limits.bans_max.next_power_of_two() * size_of::<(IpNetwork, Option<Instant>)>()
+            + Bans::memory_bytes_max(limits.bans_max)
             + Guard::memory_bytes_max(&limits.guard)
             + 4 * FRAME_BYTES_MAX
             + config.memory_bytes()
@@ -435,11 +438,7 @@ impl Server {
     }
 
     fn admits(&self, now: Instant, ip: IpAddr) -> bool {
-        self.config.admits(ip)
-            && !self
-                .bans
-                .iter()
-                .any(|(network, until)| until.is_none_or(|until| now < until) && network.contains(ip))
+        self.config.admits(ip) && !self.bans.contain(now, ip)
     }
 
     fn transmit(&mut self, dst: SocketAddr, payload: Bytes) {

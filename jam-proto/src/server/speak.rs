@@ -81,7 +81,9 @@ impl Server {
         self.list_body = Message::ClientList(entries).body(&mut self.writer);
         let connected = self.channels.iter().flatten().map(|channel| channel.addr).collect();
         let config = Arc::clone(&self.config);
-        let snapshot = Snapshot::new(config, self.recorder, &self.list_body, connected, &mut self.writer);
+        let bans = self.bans.clone();
+        let snapshot =
+            Snapshot::new(config, bans, self.recorder, &self.list_body, connected, &mut self.writer);
         self.snapshot = Arc::new(snapshot);
     }
 

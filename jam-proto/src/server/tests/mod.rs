@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::config::ServerConfigBuilder;
+use crate::guard::IpNetwork;
 use crate::message::{City, Connectionless, Message, Name, id};
 use crate::reliable::{Received, Reliable, ReliableLimits};
 use crate::sim::start;

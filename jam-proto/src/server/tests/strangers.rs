@@ -552,6 +552,28 @@ fn the_responder_leaves_to_the_server_what_changes_it() {
     assert_eq!((responder.stats().requests_answered, responder.stats().datagrams_denied), (1, 1));
 }
 
+#[test]
+fn the_responder_knows_who_is_banned_and_for_how_long() {
+    let mut room = Room::new();
+    let mut responder = Responder::new(room.server.config(), 1, room.now);
+    let ping = Connectionless::Ping { time_ms: 1 }.frame(&mut FrameWriter::new());
+    let mut is_answered = |room: &Room| {
+        let answer = responder.answer(room.now, &room.server.snapshot(), addr(ANN), &ping);
+        answer != Answer::Silent
+    };
+    let network = IpNetwork::host(addr(ANN).ip());
+    assert!(is_answered(&room));
+    for (duration, later) in [(Some(ms(5_000)), true), (None, false)] {
+        room.command(Command::Ban { network, duration }).unwrap();
+        assert!(!is_answered(&room));
+        room.pass(ms(5_000));
+        assert_eq!(is_answered(&room), later);
+    }
+    room.command(Command::Unban(network)).unwrap();
+    assert!(is_answered(&room));
+    assert_eq!(room.sent(), []);
+}
+
 impl Room {
     /// Whether an address is asked nothing under this counter, now or just before.
     fn is_no_question_to(&self, at: SocketAddr, counter: u8) -> bool {
