@@ -45,15 +45,17 @@ impl Edge {
         id: StreamId,
         client: &Arc<ClientInfo>,
     ) -> Result<(), Refusal> {
-        let Some(stream) = self.streams.get(id) else { return Ok(()) };
-        let Some(home) = &stream.home else { return Ok(()) };
+        let Some(stream) = self.streams.get_mut(id) else { return Ok(()) };
+        let Some(home) = &mut stream.home else { return Ok(()) };
+        // Whatever the source is now, another one may be needed later.
+        home.asker = Some(Arc::clone(client));
         if !stream.vhost.cluster.is_edge() || home.publisher.is_some() || home.pull.is_some() {
             return Ok(());
         }
         if !stream.had_media {
             self.check_waiting_pulls(client.peer.ip().to_canonical())?;
         }
-        self.begin_pull(now, id, upstream_stream(client), client.peer.ip().to_canonical());
+        self.begin_pull(now, id, client);
         Ok(())
     }
 
@@ -76,17 +78,18 @@ impl Edge {
         }
     }
 
-    fn begin_pull(&mut self, now: Instant, id: StreamId, mut upstream: UpstreamStream, for_ip: IpAddr) {
+    fn begin_pull(&mut self, now: Instant, id: StreamId, client: &ClientInfo) {
         let seed = mix(self.seed ^ self.totals.upstream_attempts);
         let settings = match self.streams.get(id) {
             Some(stream) => self.pull_settings(stream),
             None => return,
         };
         let Some(home) = self.streams.get_mut(id).and_then(|stream| stream.home.as_mut()) else { return };
+        let mut upstream = upstream_stream(client);
         upstream.rotation = home.rotation;
-        let pull = Pull::new(settings, upstream.clone(), seed, now);
+        let pull = Pull::new(settings, upstream, seed, now);
+        let for_ip = client.peer.ip().to_canonical();
         home.pull = Some(PullRun { pull, conn: None, for_ip, linger_until: None });
-        home.last_upstream = Some((upstream, for_ip));
         self.drive_pull(now, id);
     }
 
@@ -282,7 +285,7 @@ impl Edge {
             };
         } else if watched && home.publisher.is_none() && stream.vhost.cluster.is_edge() {
             // The publisher has left, or there was none: other edges may have one.
-            wants_pull = home.last_upstream.clone();
+            wants_pull = home.asker.clone();
         }
         let published = home.publisher.as_ref().is_some_and(|publisher| publisher.accepted);
         match watched || !published {
@@ -305,8 +308,8 @@ impl Edge {
                 }
             }
         }
-        if let Some((upstream, ip)) = wants_pull {
-            self.begin_pull(now, id, upstream, ip);
+        if let Some(client) = wants_pull {
+            self.begin_pull(now, id, &client);
         }
         self.touch_stream(id);
     }
@@ -336,7 +339,7 @@ impl Edge {
     }
 }
 
-/// What origins are told about the client that asked first.
+/// What origins are told about the client that asked.
 pub(super) fn upstream_stream(client: &ClientInfo) -> UpstreamStream {
     let key = &client.key;
     let mut upstream = UpstreamStream::new(&*key.vhost, &*key.app, &*client.stream);

@@ -14,7 +14,7 @@ use super::vhosts::Vhost;
 use crate::conn::{ConnId, ShardId};
 use crate::hub::{Hub, Ingest, StreamSettings};
 use crate::key::StreamKey;
-use crate::upstream::{Pull, UpstreamStream};
+use crate::upstream::Pull;
 
 /// How long a stream without source and viewers is remembered: its headers, and whose turn it is among the origins.
 pub(super) const FORGET_AFTER: Duration = Duration::from_secs(3);
@@ -56,8 +56,8 @@ pub(super) struct Home {
     pub(super) ingest: Ingest,
     pub(super) publisher: Option<Publisher>,
     pub(super) pull: Option<PullRun>,
-    /// Who asked first, for pulls that begin later.
-    pub(super) last_upstream: Option<(UpstreamStream, IpAddr)>,
+    /// The viewer that came last: origins are asked in its name.
+    pub(super) asker: Option<Arc<ClientInfo>>,
     /// Whose turn it is among the origins.
     pub(super) rotation: u64,
     /// The push, or the forwards, of what is published here.
@@ -177,7 +177,7 @@ impl Streams {
                 ingest: Ingest::new(Arc::clone(&settings)),
                 publisher: None,
                 pull: None,
-                last_upstream: None,
+                asker: None,
                 rotation: 0,
                 outlets: BTreeMap::new(),
                 push_rotation: 0,

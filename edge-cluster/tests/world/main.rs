@@ -10,6 +10,7 @@ mod retry;
 mod rules;
 mod shards;
 mod soak;
+mod sources;
 mod stories;
 
 use std::time::Duration;

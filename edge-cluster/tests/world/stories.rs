@@ -34,7 +34,7 @@ struct Story {
     world: World,
     origins: Vec<usize>,
     edge: usize,
-    /// Streams are published here.
+    /// Streams are published at the edge for now, not at the origins.
     at_edge: bool,
     /// Media the edge may hold.
     memory_max: usize,
@@ -120,10 +120,30 @@ impl Story {
     }
 
     fn publish_everywhere(&mut self, stream: &'static str) {
-        let nodes = if self.at_edge { vec![self.edge] } else { self.origins.clone() };
-        for node in nodes {
+        for node in self.published_at() {
             self.publish(node, stream);
         }
+    }
+
+    fn published_at(&self) -> Vec<usize> {
+        if self.at_edge { vec![self.edge] } else { self.origins.clone() }
+    }
+
+    /// Publishers go from the edge to the origins, or back.
+    fn publishers_move(&mut self) {
+        self.at_edge = !self.at_edge;
+        for (viewer, _) in &self.viewers {
+            self.world.clients[*viewer].judge_mut().may_repeat = true;
+        }
+        for (publisher, _, _) in std::mem::take(&mut self.publishers) {
+            match self.world.chance.one_in(2) {
+                true => self.world.leave(publisher),
+                false => self.world.reset_client(publisher),
+            }
+        }
+        let pause = ms(self.world.chance.below(2000));
+        self.world.run(pause);
+        STREAMS.into_iter().for_each(|stream| self.publish_everywhere(stream));
     }
 
     fn publish(&mut self, node: usize, stream: &'static str) {
@@ -198,6 +218,7 @@ impl Story {
                     self.pause(viewer, PauseState::Playing);
                 }
             }
+            13 if self.world.chance.one_in(2) => self.publishers_move(),
             _ => {}
         }
     }
@@ -232,12 +253,12 @@ impl Story {
             self.world.nodes[origin].up = true;
         }
         self.world.run(secs(8));
-        for node in if self.at_edge { vec![self.edge] } else { self.origins.clone() } {
+        for node in self.published_at() {
             self.return_to(node);
         }
         // Stalls end, origins are tried again after 10 s at most, a dead publisher blocks its name for 5 s.
         self.world.run(secs(8));
-        for node in if self.at_edge { vec![self.edge] } else { self.origins.clone() } {
+        for node in self.published_at() {
             self.return_to(node);
         }
         self.world.run(secs(16));

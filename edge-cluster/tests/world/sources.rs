@@ -1,0 +1,47 @@
+//! Viewers of an edge keep their stream whatever its source becomes: a publisher here, a pull, another publisher.
+
+use crate::{World, ms, secs};
+
+#[test]
+fn viewers_of_a_publisher_that_moves_to_the_origin_or_to_another_edge_go_on_there() {
+    for (shards, to_origin) in [(1, true), (3, true), (1, false), (3, false)] {
+        let mut world = World::new(40);
+        let origin = world.edge("origin", 1, &[], "");
+        let (here, elsewhere) =
+            (world.edge("here", shards, &["origin"], ""), world.edge("elsewhere", shards, &["origin"], ""));
+        let first = world.publish(here, "show", 1);
+        world.run(secs(1));
+        let viewers: Vec<_> = (0..4).map(|_| world.view(here, "show")).collect();
+        world.run(secs(2));
+        world.leave(first);
+        world.run(secs(1));
+        world.publish(if to_origin { origin } else { elsewhere }, "show", 2);
+        world.run(secs(3));
+        for viewer in viewers {
+            let judge = world.clients[viewer].judge();
+            assert_eq!(judge.sources, [1, 2], "{shards} shards, to the origin: {to_origin}");
+            assert!(judge.heard.is_some_and(|heard| world.now - heard < ms(500)));
+        }
+    }
+}
+
+#[test]
+fn who_comes_while_a_publish_waits_for_the_origin_sees_the_stream_when_it_is_refused() {
+    // The publish waits from the second half of the first second to the middle of the third one.
+    for (shards, pause) in [1, 3].into_iter().flat_map(|shards| (0..5).map(move |n| (shards, ms(300 * n)))) {
+        let mut world = World::new(41);
+        let origin = world.edge("origin", 1, &[], "");
+        let edge = world.edge("edge", shards, &["origin"], "");
+        world.publish(origin, "show", 1);
+        world.run(secs(1));
+        world.link.latency = ms(150);
+        let second = world.publish(edge, "show", 2);
+        world.run(pause);
+        assert!(world.clients[second].refused.is_none(), "the origin has not answered yet");
+        let viewer = world.view(edge, "show");
+        world.run(secs(5));
+        assert_eq!(world.clients[second].refused.as_deref(), Some("NetStream.Publish.BadName"));
+        let pictures = world.clients[viewer].judge().pictures;
+        assert!(pictures > 25, "{pictures} pictures, {shards} shards, {pause:?} behind the publish");
+    }
+}
