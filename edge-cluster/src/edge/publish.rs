@@ -43,7 +43,6 @@ impl Edge {
         };
         home.publisher =
             Some(Publisher { conn, client: Arc::clone(client), accepted: false, last_media: now });
-        self.stop_pull(now, id);
         if vhost.cluster.is_edge() {
             self.begin_push(now, conn, id, client);
         } else {
@@ -52,19 +51,19 @@ impl Edge {
         Ok(())
     }
 
-    /// Nothing is in the way: the client is told that it publishes.
+    /// Nothing is in the way: the client is told that it publishes, and viewers get it instead of a pull.
     pub(super) fn begin_publish(&mut self, now: Instant, conn: ConnId, id: StreamId) {
         let asked = self.asked(conn);
-        let Some(stream) = self.streams.get_mut(id) else { return };
-        let Some(home) = stream.home.as_mut() else { return };
-        let Some(publisher) = home.publisher.as_mut().filter(|publisher| publisher.conn == conn) else {
-            return;
-        };
+        let publisher = self.publisher(id).filter(|publisher| publisher.conn == conn);
+        let Some(publisher) = publisher else { return };
         publisher.accepted = true;
         publisher.last_media = now;
+        let client = Arc::clone(&publisher.client);
+        self.stop_pull(now, id);
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        let Some(home) = stream.home.as_mut() else { return };
         home.ingest.begin(now);
         home.live_since = Some(now);
-        let client = Arc::clone(&publisher.client);
         let vhost = Arc::clone(&stream.vhost);
         let Some(session) = self.session(conn) else { return };
         session.stage = Stage::Publishing(id);
@@ -80,6 +79,10 @@ impl Edge {
         self.settle(now, conn);
         self.read_on(conn);
         self.review_stream(now, id);
+    }
+
+    fn publisher(&mut self, id: StreamId) -> Option<&mut Publisher> {
+        self.streams.get_mut(id)?.home.as_mut()?.publisher.as_mut()
     }
 
     /// A message of the publisher.

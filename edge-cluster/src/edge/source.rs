@@ -49,7 +49,7 @@ impl Edge {
         let Some(home) = &mut stream.home else { return Ok(()) };
         // Whatever the source is now, another one may be needed later.
         home.asker = Some(Arc::clone(client));
-        if !stream.vhost.cluster.is_edge() || home.publisher.is_some() || home.pull.is_some() {
+        if !stream.vhost.cluster.is_edge() || home.is_published() || home.pull.is_some() {
             return Ok(());
         }
         if !stream.had_media {
@@ -283,12 +283,11 @@ impl Edge {
                 (false, None) => Some(now + linger),
                 (false, until) => until,
             };
-        } else if watched && home.publisher.is_none() && stream.vhost.cluster.is_edge() {
+        } else if watched && !home.is_published() && stream.vhost.cluster.is_edge() {
             // The publisher has left, or there was none: other edges may have one.
             wants_pull = home.asker.clone();
         }
-        let published = home.publisher.as_ref().is_some_and(|publisher| publisher.accepted);
-        match watched || !published {
+        match watched || !home.is_published() {
             true => home.idle_since = None,
             false => {
                 home.idle_since.get_or_insert(now);

@@ -126,6 +126,13 @@ impl Stream {
     }
 }
 
+impl Home {
+    /// Whether a publisher is the source. One that waits for the word of an origin is not.
+    pub(super) fn is_published(&self) -> bool {
+        self.publisher.as_ref().is_some_and(|publisher| publisher.accepted)
+    }
+}
+
 fn settings(vhost: &Vhost, chunk_size: u32) -> Arc<StreamSettings> {
     let mut settings = StreamSettings::from(&**vhost);
     settings.chunk_size = chunk_size;

@@ -1,5 +1,7 @@
 //! Viewers of an edge keep their stream whatever its source becomes: a publisher here, a pull, another publisher.
 
+use edge_cluster::edge::{Event, SourceSnapshot, UpstreamKind};
+
 use crate::{World, ms, secs};
 
 #[test]
@@ -43,5 +45,54 @@ fn who_comes_while_a_publish_waits_for_the_origin_sees_the_stream_when_it_is_ref
         assert_eq!(world.clients[second].refused.as_deref(), Some("NetStream.Publish.BadName"));
         let pictures = world.clients[viewer].judge().pictures;
         assert!(pictures > 25, "{pictures} pictures, {shards} shards, {pause:?} behind the publish");
+    }
+}
+
+#[test]
+fn viewers_of_a_pull_notice_nothing_of_publishers_whom_the_origin_refuses() {
+    for shards in [1, 3] {
+        let mut world = World::new(42);
+        let origin = world.edge("origin", 1, &[], "");
+        let edge = world.edge("edge", shards, &["origin"], "");
+        world.publish(origin, "show", 1);
+        world.run(secs(1));
+        let viewers: Vec<_> = (0..4).map(|_| world.view(edge, "show")).collect();
+        world.run(secs(2));
+        for source in 2..8 {
+            let stranger = world.publish(edge, "show", source);
+            world.run(ms(700));
+            assert_eq!(world.clients[stranger].refused.as_deref(), Some("NetStream.Publish.BadName"));
+        }
+        let pulls =
+            |event: &Event| matches!(event, Event::UpstreamConnecting { kind: UpstreamKind::Pull, .. });
+        assert_eq!(world.nodes[edge].events.iter().filter(|event| pulls(event)).count(), 1);
+        for viewer in viewers {
+            let judge = world.clients[viewer].judge();
+            assert_eq!((judge.gaps, &judge.sources[..]), (0, &[1][..]));
+            assert!(judge.heard.is_some_and(|heard| world.now - heard < ms(500)));
+        }
+    }
+}
+
+#[test]
+fn viewers_of_a_pull_get_a_publisher_whom_the_origin_takes_directly() {
+    for shards in [1, 3] {
+        let mut world = World::new(43);
+        let origin = world.edge("origin", 1, &[], "");
+        let edge = world.edge("edge", shards, &["origin"], "");
+        let first = world.publish(origin, "show", 1);
+        world.run(secs(1));
+        let viewer = world.view(edge, "show");
+        world.run(secs(2));
+        world.leave(first);
+        world.run(ms(300));
+        world.publish(edge, "show", 2);
+        world.run(secs(2));
+        assert_eq!(world.pulls(edge).len(), 0, "the publisher has replaced the pull");
+        let streams = world.snapshot(edge).streams;
+        assert!(matches!(streams[0].source, SourceSnapshot::Publisher { .. }), "{:?}", streams[0].source);
+        let judge = world.clients[viewer].judge();
+        assert_eq!((judge.gaps, &judge.sources[..]), (1, &[1, 2][..]));
+        assert!(judge.pictures > 90, "{} pictures", judge.pictures);
     }
 }
