@@ -43,6 +43,8 @@ impl Edge {
         };
         home.publisher =
             Some(Publisher { conn, client: Arc::clone(client), accepted: false, last_media: now });
+        // It is needed from now on, however long the origin takes to decide.
+        self.review_stream(now, id);
         if vhost.cluster.is_edge() {
             self.begin_push(now, conn, id, client);
         } else {

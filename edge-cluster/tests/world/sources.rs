@@ -96,3 +96,19 @@ fn viewers_of_a_pull_get_a_publisher_whom_the_origin_takes_directly() {
         assert!(judge.pictures > 90, "{} pictures", judge.pictures);
     }
 }
+
+#[test]
+fn a_stream_is_not_forgotten_while_its_next_publisher_waits_for_the_origin() {
+    let mut world = World::new(44);
+    let origin = world.edge("origin", 1, &[], "");
+    let edge = world.edge("edge", 2, &["origin"], "");
+    let first = world.publish(edge, "show", 1);
+    world.run(secs(1));
+    world.leave(first);
+    world.run(ms(500));
+    let until = world.now + secs(4);
+    world.freeze(origin, until);
+    let second = world.publish(edge, "show", 2);
+    world.run(secs(6));
+    assert!(world.clients[second].publishes().accepted);
+}

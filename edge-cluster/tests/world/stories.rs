@@ -61,6 +61,9 @@ fn settings(world: &mut World) -> EdgeConfig {
 
 const STREAMS: [&str; 2] = ["one", "two"];
 
+/// Source of a publisher that comes in between.
+const STRANGER: u8 = 255;
+
 impl Story {
     fn new(seed: u64) -> Self {
         let mut world = World::new(seed);
@@ -150,10 +153,23 @@ impl Story {
         if !self.world.nodes[node].up {
             return;
         }
-        self.sources = self.sources.wrapping_add(1).max(1);
+        self.sources = (self.sources + 1) % STRANGER;
         let publisher = self.world.publish(node, stream, self.sources);
         self.world.clients[publisher].publishes().bytes = 50 + self.world.chance.below(1500) as usize;
         self.publishers.push((publisher, node, stream));
+    }
+
+    /// Somebody tries to publish at the edge as well, and gets the stream for a moment where nobody has it.
+    fn somebody_else_publishes(&mut self) {
+        let stream = STREAMS[self.world.chance.below(2) as usize];
+        let stranger = self.world.publish(self.edge, stream, STRANGER);
+        for (viewer, _) in &self.viewers {
+            // The origin's publisher comes back behind it.
+            self.world.clients[*viewer].judge_mut().may_repeat = true;
+        }
+        let pause = ms(self.world.chance.below(1500));
+        self.world.run(pause);
+        self.world.leave(stranger);
     }
 
     fn something_happens(&mut self) {
@@ -219,6 +235,7 @@ impl Story {
                 }
             }
             13 if self.world.chance.one_in(2) => self.publishers_move(),
+            14 => self.somebody_else_publishes(),
             _ => {}
         }
     }
