@@ -1,7 +1,7 @@
 //! Who a client is, for hooks, logs and the API.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use rtmp_core::PublishStyle;
@@ -101,6 +101,11 @@ pub struct ClientInfo {
 }
 
 impl ClientInfo {
+    /// The address that limits and rules look at.
+    pub(super) fn ip(&self) -> IpAddr {
+        self.peer.ip().to_canonical()
+    }
+
     /// `/app/stream`, with the vhost in front unless it is the default one.
     pub fn stream_url(&self) -> String {
         let StreamKey { vhost, app, stream } = &self.key;

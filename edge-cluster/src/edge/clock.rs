@@ -103,6 +103,11 @@ impl Edge {
         for (_, stream) in self.streams.iter_mut() {
             stream.meter.sample(now);
         }
+        debug_assert_eq!(
+            self.waiting_pulls.count(),
+            self.streams.iter().filter(|(_, stream)| stream.waits_for_media()).count(),
+            "a pull waits without being counted, or the other way round"
+        );
         debug_assert_eq!(self.memory.held, self.memory_bytes(), "a stream has changed without being counted");
         self.give_back_room();
         self.timers.set(TimerKey::Sample, Some(now + SAMPLE_EVERY));

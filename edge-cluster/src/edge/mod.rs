@@ -66,6 +66,7 @@ mod streams;
 mod timers;
 mod upstream;
 mod vhosts;
+mod waiting;
 mod whole;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -95,6 +96,7 @@ use rtmp_core::ConnectionConfig;
 use streams::{StreamId, Streams};
 use timers::Timers;
 use vhosts::{Vhosts, connection_config};
+use waiting::WaitingPulls;
 
 /// One shard of an edge.
 ///
@@ -125,6 +127,7 @@ pub struct Edge {
     probes: BTreeMap<ConnId, ProbeRun>,
     questions_asked: u64,
     memory: MediaMemory,
+    waiting_pulls: WaitingPulls,
     /// Subscriptions of this shard so far.
     subscriptions: u64,
     totals: Totals,
@@ -174,6 +177,7 @@ impl Edge {
             probes: BTreeMap::new(),
             questions_asked: 0,
             memory: MediaMemory::default(),
+            waiting_pulls: WaitingPulls::default(),
             subscriptions: 0,
             totals: Totals::default(),
             retired: BTreeMap::new(),

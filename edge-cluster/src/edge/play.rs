@@ -27,8 +27,7 @@ impl Edge {
         client: &Arc<ClientInfo>,
         vhost: &Arc<Vhost>,
     ) -> Result<(), Refusal> {
-        let id = self.streams.open(now, client, vhost, (self.shard, self.shards));
-        self.want_source(now, id, client)?;
+        let id = self.open_watched(now, client, vhost)?;
         let asked = self.asked(conn);
         let Some(stream) = self.streams.get_mut(id) else { return Err(Refusal::StreamNotFound) };
         let Some(super::Conn::Session(session)) = self.conns.get_mut(conn) else { return Ok(()) };

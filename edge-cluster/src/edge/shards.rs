@@ -135,11 +135,12 @@ impl Edge {
             let message = refused(Refusal::VhostRemoved(Arc::clone(&key.vhost)));
             return self.outputs.push_back(Output::Peer { to: from, message });
         };
-        let id = self.streams.open(now, client, &vhost, (self.shard, self.shards));
-        if let Err(refusal) = self.want_pull(now, id, client) {
-            self.outputs.push_back(Output::Peer { to: from, message: refused(refusal) });
-            return self.review_stream(now, id);
-        }
+        let id = match self.open_watched(now, client, &vhost) {
+            Ok(id) => id,
+            Err(refusal) => {
+                return self.outputs.push_back(Output::Peer { to: from, message: refused(refusal) });
+            }
+        };
         let mut subscriber = Subscriber { number, segments: 0, bytes: 0, behind: false, sees_video: false };
         let Some(stream) = self.streams.get_mut(id) else { return };
         let hub = &stream.hub;

@@ -1,7 +1,6 @@
 //! Where streams come from: pulls that begin with the first viewer and end some seconds after the last one.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,6 +14,7 @@ use super::options::EdgeOptions;
 use super::refusal::Refusal;
 use super::streams::{PullRun, Stream, StreamId};
 use super::upstream::Owner;
+use super::vhosts::Vhost;
 use super::{Conn, Edge, TimerKey};
 use crate::conn::ConnId;
 use crate::hub::Update;
@@ -23,56 +23,44 @@ use crate::upstream::{
 };
 
 impl Edge {
-    /// Somebody wants to see the stream: there has to be a source, where one can be had.
-    pub(super) fn want_source(
+    /// Somebody wants to see the stream: it is opened, and there has to be a source, where one can be had.
+    pub(super) fn open_watched(
         &mut self,
         now: Instant,
-        id: StreamId,
         client: &Arc<ClientInfo>,
-    ) -> Result<(), Refusal> {
-        let Some(stream) = self.streams.get(id) else { return Ok(()) };
-        if !stream.is_home() {
-            self.subscribe(id, client);
-            return Ok(());
+        vhost: &Arc<Vhost>,
+    ) -> Result<StreamId, Refusal> {
+        self.check_waiting_pulls(client, vhost)?;
+        let id = self.streams.open(now, client, vhost, (self.shard, self.shards));
+        match self.streams.get(id).is_some_and(Stream::is_home) {
+            true => self.want_pull(now, id, client),
+            false => self.subscribe(id, client),
         }
-        self.want_pull(now, id, client)
+        Ok(id)
     }
 
     /// At the stream's home: begins a pull where there is no source.
-    pub(super) fn want_pull(
-        &mut self,
-        now: Instant,
-        id: StreamId,
-        client: &Arc<ClientInfo>,
-    ) -> Result<(), Refusal> {
-        let Some(stream) = self.streams.get_mut(id) else { return Ok(()) };
-        let Some(home) = &mut stream.home else { return Ok(()) };
+    fn want_pull(&mut self, now: Instant, id: StreamId, client: &Arc<ClientInfo>) {
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        let lacks_source = stream.lacks_source();
+        let Some(home) = &mut stream.home else { return };
         // Whatever the source is now, another one may be needed later.
         home.asker = Some(Arc::clone(client));
-        if !stream.vhost.cluster.is_edge() || home.is_published() || home.pull.is_some() {
-            return Ok(());
+        if lacks_source {
+            self.begin_pull(now, id, client);
         }
-        if !stream.had_media {
-            self.check_waiting_pulls(client.peer.ip().to_canonical())?;
-        }
-        self.begin_pull(now, id, client);
-        Ok(())
     }
 
     /// Random stream names must not become any number of pulls (spec 5.3).
-    fn check_waiting_pulls(&self, ip: IpAddr) -> Result<(), Refusal> {
-        let (mut all, mut of_ip) = (0, 0);
-        for (_, stream) in self.streams.iter() {
-            let pull = stream.home.as_ref().and_then(|home| home.pull.as_ref());
-            if let Some(pull) = pull.filter(|_| !stream.had_media) {
-                all += 1;
-                of_ip += usize::from(pull.for_ip == ip);
-            }
-        }
+    fn check_waiting_pulls(&self, client: &ClientInfo, vhost: &Vhost) -> Result<(), Refusal> {
+        let waits = match self.streams.find(&client.key).and_then(|id| self.streams.get(id)) {
+            Some(stream) => stream.lacks_source() && !stream.had_media,
+            None => vhost.cluster.is_edge() && client.key.home(self.shards) == self.shard,
+        };
         let part = |limit| EdgeOptions::part(limit, self.shards);
-        let (all_max, of_ip_max) =
+        let (most, most_of_ip) =
             (part(self.options.waiting_pulls_max), part(self.options.waiting_pulls_per_ip_max));
-        match all >= all_max || of_ip >= of_ip_max {
+        match waits && !self.waiting_pulls.have_room(client.ip(), most, most_of_ip) {
             true => Err(Refusal::Waiting),
             false => Ok(()),
         }
@@ -84,12 +72,14 @@ impl Edge {
             Some(stream) => self.pull_settings(stream),
             None => return,
         };
-        let Some(home) = self.streams.get_mut(id).and_then(|stream| stream.home.as_mut()) else { return };
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        let Some(home) = stream.home.as_mut() else { return };
         let mut upstream = upstream_stream(client);
         upstream.rotation = home.rotation;
         let pull = Pull::new(settings, upstream, seed, now);
-        let for_ip = client.peer.ip().to_canonical();
-        home.pull = Some(PullRun { pull, conn: None, for_ip, linger_until: None });
+        let waits_for = (!stream.had_media).then(|| client.ip());
+        waits_for.into_iter().for_each(|ip| self.waiting_pulls.begin(ip));
+        home.pull = Some(PullRun { pull, conn: None, waits_for, linger_until: None });
         self.drive_pull(now, id);
     }
 
@@ -196,6 +186,7 @@ impl Edge {
         let Some(home) = self.streams.get_mut(id).and_then(|stream| stream.home.as_mut()) else { return };
         if let Some(run) = home.pull.take() {
             home.rotation = run.pull.rotation();
+            run.waits_for.into_iter().for_each(|ip| self.waiting_pulls.end(ip));
         }
     }
 
@@ -246,6 +237,10 @@ impl Edge {
             Update::Segment(_) if !stream.had_media => {
                 stream.had_media = true;
                 stream.waiting.clear();
+                let run = stream.home.as_mut().and_then(|home| home.pull.as_mut());
+                run.and_then(|run| run.waits_for.take())
+                    .into_iter()
+                    .for_each(|ip| self.waiting_pulls.end(ip));
             }
             _ => {}
         }
@@ -267,7 +262,7 @@ impl Edge {
     /// Viewers or the source of a stream have changed: begins and ends what depends on that.
     pub(super) fn review_stream(&mut self, now: Instant, id: StreamId) {
         let Some(stream) = self.streams.get_mut(id) else { return };
-        let watched = stream.is_watched();
+        let (watched, lacks_source) = (stream.is_watched(), stream.lacks_source());
         let linger = stream.vhost.extension.linger;
         let Some(home) = stream.home.as_mut() else {
             if !watched {
@@ -283,7 +278,7 @@ impl Edge {
                 (false, None) => Some(now + linger),
                 (false, until) => until,
             };
-        } else if watched && !home.is_published() && stream.vhost.cluster.is_edge() {
+        } else if watched && lacks_source {
             // The publisher has left, or there was none: other edges may have one.
             wants_pull = home.asker.clone();
         }

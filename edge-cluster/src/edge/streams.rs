@@ -77,8 +77,8 @@ pub(super) struct Home {
 pub(super) struct PullRun {
     pub(super) pull: Pull,
     pub(super) conn: Option<ConnId>,
-    /// The address of the viewer it began for.
-    pub(super) for_ip: IpAddr,
+    /// The address of the viewer it began for, until it has media.
+    pub(super) waits_for: Option<IpAddr>,
     /// Nobody watches; it ends at this time.
     pub(super) linger_until: Option<Instant>,
 }
@@ -114,6 +114,18 @@ impl Stream {
         self.home.is_some()
     }
 
+    /// Whether a pull has to begin when somebody wants to see it. A publisher that waits for the word of an origin is no
+    /// source.
+    pub(super) fn lacks_source(&self) -> bool {
+        let lacks = |home: &Home| home.pull.is_none() && !home.is_published();
+        self.vhost.cluster.is_edge() && self.home.as_deref().is_some_and(lacks)
+    }
+
+    /// Whether a pull waits for the first media there ever was.
+    pub(super) fn waits_for_media(&self) -> bool {
+        !self.had_media && self.home.as_ref().is_some_and(|home| home.pull.is_some())
+    }
+
     /// Whether somebody wants to see it.
     pub(super) fn is_watched(&self) -> bool {
         let elsewhere = self.home.as_ref().is_some_and(|home| !home.subscribers.is_empty());
@@ -127,7 +139,7 @@ impl Stream {
 }
 
 impl Home {
-    /// Whether a publisher is the source. One that waits for the word of an origin is not.
+    /// Whether a publisher is the source.
     pub(super) fn is_published(&self) -> bool {
         self.publisher.as_ref().is_some_and(|publisher| publisher.accepted)
     }

@@ -350,9 +350,37 @@ fn streams_that_nobody_has_are_waited_for_in_bounded_number() {
     options.waiting_pulls_max = 3;
     let edge = world.server("edge", 1, config, options);
     let viewers: Vec<_> = (0..6).map(|n| world.view(edge, &format!("random{n}"))).collect();
+    world.run(secs(11));
+    let refused = |world: &World, viewer: &usize| world.clients[*viewer].refused.is_some();
+    assert_eq!(viewers.iter().filter(|viewer| refused(&world, viewer)).count(), 3);
+    assert_eq!(world.snapshot(edge).streams.len(), 3, "nothing is left of what was refused");
+    let waiting = viewers.iter().find(|viewer| !refused(&world, viewer)).expect("three wait");
+    world.leave(*waiting);
+    // A pull lingers for some seconds.
+    world.run(secs(12));
+    let next = world.view(edge, "another");
     world.run(secs(1));
-    let refused = viewers.iter().filter(|viewer| world.clients[**viewer].refused.is_some()).count();
-    assert_eq!(refused, 3);
+    assert!(!refused(&world, &next), "there is room again");
+}
+
+#[test]
+fn who_is_refused_again_and_again_leaves_no_stream_behind() {
+    for shards in [1, 3] {
+        let mut world = World::new(24);
+        world.edge("origin", 1, &[], "");
+        let config = EdgeConfig::builder().origin("origin").build().expect("a configuration");
+        let mut options = EdgeOptions::default();
+        options.waiting_pulls_max = 0;
+        let edge = world.server("edge", shards, config, options);
+        for n in 0..40 {
+            let viewer = world.view(edge, &format!("random{n}"));
+            world.run(ms(50));
+            assert!(world.clients[viewer].refused.is_some() || !world.clients[viewer].statuses.is_empty());
+        }
+        world.run(secs(11));
+        let streams = world.snapshot(edge).streams;
+        assert!(streams.is_empty(), "{} streams on {shards} shards", streams.len());
+    }
 }
 
 #[test]
