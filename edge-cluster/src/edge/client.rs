@@ -106,6 +106,15 @@ impl ClientInfo {
         self.peer.ip().to_canonical()
     }
 
+    /// Whether an origin is told the same of both.
+    pub(super) fn asks_like(&self, other: &Self) -> bool {
+        fn told(client: &ClientInfo) -> ([&str; 4], &[Value]) {
+            let ClientInfo { param, tc_url, page_url, swf_url, arguments, .. } = client;
+            ([param, tc_url, page_url, swf_url], arguments)
+        }
+        told(self) == told(other)
+    }
+
     /// `/app/stream`, with the vhost in front unless it is the default one.
     pub fn stream_url(&self) -> String {
         let StreamKey { vhost, app, stream } = &self.key;

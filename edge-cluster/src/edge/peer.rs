@@ -19,6 +19,13 @@ pub enum PeerMessage {
         /// The viewer; its names go to the origin when a pull begins.
         client: Arc<ClientInfo>,
     },
+    /// A later viewer, with other names or another token: the next attempt of a pull is made in its name.
+    AskAs {
+        /// The subscription.
+        number: u64,
+        /// The viewer.
+        client: Arc<ClientInfo>,
+    },
     /// The last viewer has left.
     Unsubscribe {
         /// The stream.

@@ -7,6 +7,7 @@
 //!                ◀──────── Update ──────────── the source and the latest GOP, then everything as it comes
 //!                ───────── Credit ───────────▶ at most 1,024 segments or 32 MiB are under way; beyond, segments are
 //!                                              left out until the next key frame
+//!   later viewer ───────── AskAs ────────────▶ asks origins in its name, when that makes a difference
 //!   last viewer  ───────── Unsubscribe ──────▶ lingers
 //! ```
 
@@ -48,6 +49,8 @@ pub(super) struct Subscriber {
 #[derive(Debug)]
 pub(super) struct Subscription {
     number: u64,
+    /// The viewer whose name the home knows.
+    asker: Arc<ClientInfo>,
     /// Taken, but not told yet.
     segments: u32,
     bytes: u64,
@@ -91,6 +94,13 @@ impl Edge {
                     subscriber.bytes = subscriber.bytes.saturating_sub(bytes);
                 }
             }
+            PeerMessage::AskAs { number, client } => {
+                if self.subscriber(&client.key, from, number).is_some()
+                    && let Some(id) = self.streams.find(&client.key)
+                {
+                    self.ask_as(id, &client);
+                }
+            }
             PeerMessage::Refused { key, number, refusal } => {
                 let Some(id) = self.subscribed(&key, number) else { return };
                 let viewers = self.streams.get(id).map(|stream| stream.viewers.clone());
@@ -101,17 +111,24 @@ impl Edge {
         }
     }
 
-    /// Asks the home of a stream for it, once.
+    /// Asks the home of a stream for it, once, and tells it of viewers in whose name origins are asked otherwise.
     pub(super) fn subscribe(&mut self, id: StreamId, client: &Arc<ClientInfo>) {
-        let number = self.subscriptions;
         let (shards, Some(stream)) = (self.shards, self.streams.get_mut(id)) else { return };
-        if stream.home.is_some() || stream.subscription.is_some() {
-            return;
-        }
-        stream.subscription = Some(Subscription { number, segments: 0, bytes: 0 });
         let to = stream.key.home(shards);
-        self.subscriptions += 1;
-        let message = PeerMessage::Subscribe { number, client: Arc::clone(client) };
+        let message = match &mut stream.subscription {
+            None => {
+                let number = self.subscriptions;
+                self.subscriptions += 1;
+                let asker = Arc::clone(client);
+                stream.subscription = Some(Subscription { number, asker, segments: 0, bytes: 0 });
+                PeerMessage::Subscribe { number, client: Arc::clone(client) }
+            }
+            Some(told) if stream.vhost.cluster.is_edge() && !told.asker.asks_like(client) => {
+                told.asker = Arc::clone(client);
+                PeerMessage::AskAs { number: told.number, client: Arc::clone(client) }
+            }
+            Some(_) => return,
+        };
         self.outputs.push_back(Output::Peer { to, message });
     }
 

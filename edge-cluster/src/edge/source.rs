@@ -41,13 +41,21 @@ impl Edge {
 
     /// At the stream's home: begins a pull where there is no source.
     fn want_pull(&mut self, now: Instant, id: StreamId, client: &Arc<ClientInfo>) {
-        let Some(stream) = self.streams.get_mut(id) else { return };
-        let lacks_source = stream.lacks_source();
-        let Some(home) = &mut stream.home else { return };
-        // Whatever the source is now, another one may be needed later.
-        home.asker = Some(Arc::clone(client));
-        if lacks_source {
+        self.ask_as(id, client);
+        if self.streams.get(id).is_some_and(Stream::lacks_source) {
             self.begin_pull(now, id, client);
+        }
+    }
+
+    /// At the stream's home: from the next attempt on origins are asked in the name of this viewer. Whatever the source is
+    /// now, another one may be needed later.
+    pub(super) fn ask_as(&mut self, id: StreamId, client: &Arc<ClientInfo>) {
+        let Some(home) = self.streams.get_mut(id).and_then(|stream| stream.home.as_mut()) else { return };
+        let before = home.asker.replace(Arc::clone(client));
+        if let Some(run) = &mut home.pull
+            && before.is_none_or(|before| !before.asks_like(client))
+        {
+            run.pull.ask_as(upstream_stream(client));
         }
     }
 

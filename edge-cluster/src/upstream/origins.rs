@@ -55,6 +55,12 @@ impl Origins {
         self.rounds
     }
 
+    /// Grows with every failure until an origin is settled, and once more with every wait: what is tried in turn by this
+    /// number meets each origin in turn, whether their number is odd or even.
+    pub(super) fn turn(&self) -> usize {
+        self.rounds.wrapping_add(self.failures)
+    }
+
     /// The origin of the next attempt; `None` when there is not one origin.
     #[expect(clippy::should_implement_trait, reason = "origins never end")]
     pub fn next(&mut self) -> Option<HostPort> {

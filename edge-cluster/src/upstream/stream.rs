@@ -6,7 +6,7 @@ use rtmp_core::{Purpose, Target};
 use super::OriginSettings;
 use crate::config::{DEFAULT_VHOST, HostPort, RTMP_PORT};
 
-/// A stream as clients of this server name it, and what is passed on about the client that asked first.
+/// A stream as clients of this server name it, and what is passed on about the client that asks.
 ///
 /// ```
 /// use edge_cluster::upstream::UpstreamStream;

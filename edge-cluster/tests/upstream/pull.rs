@@ -359,3 +359,68 @@ fn row_09_a_stop_says_good_bye_and_ends_everything() {
     assert_eq!(world.words().len(), 5);
     assert_eq!(world.machine.status().phase, PullPhase::Stopped);
 }
+
+/// The stream in the name of a viewer with this token.
+fn token(token: &str) -> UpstreamStream {
+    let mut stream = UpstreamStream::new("v.example", "live", "show");
+    stream.param = format!("?token={token}");
+    stream
+}
+
+/// Tokens that an origin has seen, without the rest of the name.
+fn tokens(world: &mut World<Pull>, host: &str) -> String {
+    let names = world.origin(host).names.iter();
+    names.filter_map(|name| name.split_once("token=")).map(|(_, token)| token).collect()
+}
+
+#[test]
+fn the_next_attempt_is_made_in_the_name_of_the_viewer_that_came_last() {
+    let mut world = world(1);
+    world.origin("a").behaviour = Behaviour::RefuseStream(not_found());
+    world.run_secs(1.0);
+    world.machine.ask_as(token("u"));
+    world.machine.ask_as(token("v"));
+    assert_eq!(tokens(&mut world, "a"), "t", "nothing is tried earlier for that");
+    world.origin("a").behaviour = Behaviour::Up;
+    world.run_secs(4.0);
+    assert_eq!(tokens(&mut world, "a"), "tv");
+    world.machine.ask_as(token("w"));
+    world.run_secs(20.0);
+    assert_eq!(tokens(&mut world, "a"), "tv", "the running attempt stays");
+    world.cut("a");
+    world.run_secs(1.0);
+    assert_eq!(tokens(&mut world, "a"), "tvw", "a token that may have expired is replaced at once");
+}
+
+#[test]
+fn newcomers_with_wrong_tokens_alternate_with_the_last_one_that_was_right_at_each_origin() {
+    for n in 1..=4 {
+        let mut world = world(n);
+        world.run_secs(15.0);
+        let hosts = ["a", "b", "c", "d"];
+        for host in &hosts[..n] {
+            world.origin(host).behaviour = Behaviour::RefuseStream(not_found());
+            world.origin(host).names.clear();
+        }
+        world.machine.ask_as(token("x"));
+        world.cut("a");
+        world.run_secs(4.5);
+        for host in &hosts[..n] {
+            let seen = tokens(&mut world, host);
+            assert!(seen.contains('t') && seen.contains('x'), "{host} of {n} has seen {seen}");
+        }
+    }
+}
+
+#[test]
+fn an_origin_that_kept_a_viewer_waiting_has_taken_its_token() {
+    let mut world = world(1);
+    world.origin("a").publishing = false;
+    world.run_secs(1.0);
+    world.machine.ask_as(token("x"));
+    // Nothing comes for five seconds, then the first wait is over.
+    world.run_secs(8.0);
+    assert_eq!(tokens(&mut world, "a"), "tt");
+    world.run_secs(12.0);
+    assert_eq!(tokens(&mut world, "a"), "ttx");
+}

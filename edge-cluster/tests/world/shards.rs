@@ -10,22 +10,31 @@ use edge_cluster::edge::{CloseReason, Edge, EdgeOptions, Event, FlvRequest, Inpu
 use edge_cluster::hub::Update;
 use edge_cluster::{ConnId, ShardId, StreamKey};
 
-/// Somebody wants to see the stream; the subscription, where its home is another shard.
-fn view(edge: &mut Edge, now: Instant, conn: ConnId) -> Option<(StreamKey, u64)> {
+/// Somebody wants to see the stream; what its home is told, where that is another shard.
+fn view(edge: &mut Edge, now: Instant, conn: ConnId, query: &str) -> Option<PeerMessage> {
     let request = FlvRequest {
         peer: ([10, 9, 9, 9], 1000).into(),
         host: "v.example".to_owned(),
         path: "/live/show.flv".to_owned(),
-        query: String::new(),
+        query: query.to_owned(),
         page_url: String::new(),
     };
     edge.handle_input(now, Input::OpenFlv { conn, request: Box::new(request) });
     std::iter::from_fn(|| edge.poll_output()).find_map(|output| match output {
-        Output::Peer { message: PeerMessage::Subscribe { number, client }, .. } => {
-            Some((client.key.clone(), number))
-        }
+        Output::Peer {
+            message: message @ (PeerMessage::Subscribe { .. } | PeerMessage::AskAs { .. }),
+            ..
+        } => Some(message),
         _ => None,
     })
+}
+
+/// The same, for the first viewer of a shard: the subscription.
+fn subscribe(edge: &mut Edge, now: Instant, conn: ConnId) -> Option<(StreamKey, u64)> {
+    match view(edge, now, conn, "")? {
+        PeerMessage::Subscribe { number, client } => Some((client.key.clone(), number)),
+        _ => None,
+    }
 }
 
 #[test]
@@ -38,11 +47,11 @@ fn what_comes_late_for_an_earlier_subscription_is_not_for_the_next_one() {
     let [first, second] = [0, 1].map(ConnId::inbound);
     let away = |n| {
         let mut edge = shard(n);
-        view(&mut edge, now, first).map(|(key, number)| (edge, key, number))
+        subscribe(&mut edge, now, first).map(|(key, number)| (edge, key, number))
     };
     let (mut edge, key, earlier) = (0..2).find_map(away).expect("one of two shards is not the home");
     edge.handle_input(now, Input::Closed { conn: first });
-    let (_, next) = view(&mut edge, now, second).expect("another subscription");
+    let (_, next) = subscribe(&mut edge, now, second).expect("another subscription");
     let mut begins = |number| {
         let update = Update::Begin { epoch: 1, chunk_size: 60_000 };
         let message = PeerMessage::Update { key: key.clone(), number, update };
@@ -52,6 +61,36 @@ fn what_comes_late_for_an_earlier_subscription_is_not_for_the_next_one() {
     };
     assert!(!begins(earlier));
     assert!(begins(next));
+}
+
+#[test]
+fn the_home_of_a_stream_is_told_of_later_viewers_when_origins_would_be_asked_otherwise() {
+    #[expect(clippy::disallowed_methods, reason = "any instant serves as the start of virtual time")]
+    let now = Instant::now();
+    for origin in [None, Some("origin")] {
+        let vhost = "http_remux { enabled on; }";
+        let config = origin.into_iter().fold(EdgeConfig::builder(), |config, origin| config.origin(origin));
+        let config = Arc::new(config.vhost(vhost).build().expect("a configuration"));
+        let away = |n| {
+            let mut edge = Edge::new(Arc::clone(&config), EdgeOptions::default(), ShardId(n), 2, 1, now);
+            subscribe(&mut edge, now, ConnId::inbound(0)).map(|(_, number)| (edge, number))
+        };
+        let (mut edge, subscription) = (0..2).find_map(away).expect("one of two shards is not the home");
+        let mut told = |n, query: &str| match view(&mut edge, now, ConnId::inbound(n), query) {
+            None => None,
+            Some(PeerMessage::AskAs { number, client }) => {
+                assert_eq!(number, subscription);
+                Some(client.param.to_string())
+            }
+            Some(other) => panic!("{other:?}"),
+        };
+        let queries = ["", "token=a", "token=a", "token=b"];
+        let said: Vec<_> = (1..).zip(queries).map(|(n, query)| told(n, query)).collect();
+        match origin {
+            None => assert_eq!(said, [None, None, None, None], "there is nobody to ask"),
+            Some(_) => assert_eq!(said, [None, Some("?token=a".into()), None, Some("?token=b".into())]),
+        }
+    }
 }
 
 #[test]

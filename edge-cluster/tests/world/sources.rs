@@ -1,6 +1,9 @@
 //! Viewers of an edge keep their stream whatever its source becomes: a publisher here, a pull, another publisher.
 
-use edge_cluster::edge::{Event, SourceSnapshot, UpstreamKind};
+use std::time::Duration;
+
+use edge_cluster::config::EdgeConfig;
+use edge_cluster::edge::{EdgeOptions, Event, QuestionKind, SourceSnapshot, UpstreamKind, Verdict};
 
 use crate::{World, ms, secs};
 
@@ -111,4 +114,69 @@ fn a_stream_is_not_forgotten_while_its_next_publisher_waits_for_the_origin() {
     let second = world.publish(edge, "show", 2);
     world.run(secs(6));
     assert!(world.clients[second].publishes().accepted);
+}
+
+/// An origin whose owner is asked about everybody.
+fn guarded_origin(world: &mut World) -> usize {
+    let config = EdgeConfig::builder().build().expect("a configuration");
+    let mut options = EdgeOptions::default();
+    options.ask_always = true;
+    world.server("origin", 1, config, options)
+}
+
+/// Runs while the owner of the origin allows every publish, and plays with this token.
+fn run_guarded(world: &mut World, origin: usize, time: Duration, token: &str) {
+    let until = world.now + time;
+    while world.now < until {
+        world.run(ms(20));
+        for question in std::mem::take(&mut world.nodes[origin].questions) {
+            let allowed = question.kind != QuestionKind::Play || &*question.client.param == token;
+            let verdict = if allowed { Verdict::Allow } else { Verdict::deny("bad token") };
+            world.answer(origin, &question, verdict);
+        }
+    }
+}
+
+#[test]
+fn a_viewer_with_a_bad_token_does_not_keep_the_stream_from_the_next_one() {
+    for (shards, seed) in [(1, 1), (4, 1), (4, 2), (4, 3), (4, 4)] {
+        let mut world = World::new(seed);
+        let origin = guarded_origin(&mut world);
+        let edge = world.edge("edge", shards, &["origin"], "");
+        world.publish(origin, "show", 1);
+        run_guarded(&mut world, origin, secs(1), "?token=good");
+        // On each shard somebody is first with a bad token, and the good one comes later.
+        for _ in 0..8 {
+            world.view(edge, "show?token=bad");
+        }
+        run_guarded(&mut world, origin, secs(1), "?token=good");
+        let good = world.view(edge, "show?token=good");
+        run_guarded(&mut world, origin, secs(4), "?token=good");
+        let pictures = world.clients[good].judge().pictures;
+        assert!(
+            pictures > 0,
+            "the next attempt, 3 s after the first one, is made in its name: {shards} shards"
+        );
+    }
+}
+
+#[test]
+fn a_token_that_has_expired_is_replaced_by_that_of_a_later_viewer() {
+    for (shards, seed) in [(1, 1), (4, 1), (4, 2), (4, 3), (4, 4)] {
+        let mut world = World::new(seed);
+        let origin = guarded_origin(&mut world);
+        let edge = world.edge("edge", shards, &["origin"], "");
+        world.publish(origin, "show", 1);
+        run_guarded(&mut world, origin, secs(1), "?token=old");
+        let viewers: Vec<_> = (0..8).map(|_| world.view(edge, "show?token=old")).collect();
+        run_guarded(&mut world, origin, secs(15), "?token=old");
+        let late = world.view(edge, "show?token=new");
+        run_guarded(&mut world, origin, secs(2), "?token=new");
+        world.kill(origin, true);
+        world.publish(origin, "show", 2);
+        run_guarded(&mut world, origin, secs(3), "?token=new");
+        for viewer in viewers.into_iter().chain([late]) {
+            assert_eq!(world.clients[viewer].judge().sources, [1, 2], "{shards} shards");
+        }
+    }
 }

@@ -33,10 +33,21 @@ use crate::config::HostPort;
 ///    Before that end there is no other `Connect`.
 /// 3. `SourceBegan` and `SourceEnded` alternate, and `Media` comes only between them.
 /// 4. A failure of an origin never ends the pull; only [`stop`](Self::stop) does.
+///
+/// # In whose name
+///
+/// Origins may ask for tokens, and those of the viewer that came first can be wrong, or expire. Each attempt is made in the
+/// name of the viewer that came last ([`ask_as`](Self::ask_as)); after failures in turn with the last one whom an origin
+/// served, so that a newcomer whose token is wrong cannot keep the stream from everybody.
 #[derive(Debug)]
 pub struct Pull {
     settings: Arc<PullSettings>,
-    stream: UpstreamStream,
+    /// In the name of the viewer that came last.
+    newest: Arc<UpstreamStream>,
+    /// In the name of the last one whom an origin served, or kept until it fell silent.
+    proven: Option<Arc<UpstreamStream>>,
+    /// As the running or last attempt asked.
+    asked: Arc<UpstreamStream>,
     caller: Caller<PullEvent>,
     stage: Stage,
     /// Media since the last `BurstEnd`.
@@ -82,7 +93,18 @@ impl Pull {
     /// Begins to pull `stream`; the first output connects. `seed` fills handshakes and spreads waits.
     pub fn new(settings: Arc<PullSettings>, stream: UpstreamStream, seed: u64, now: Instant) -> Self {
         let caller = Caller::new(&settings.origin.origins, stream.rotation, seed);
-        let mut pull = Self { settings, stream, caller, stage: Stage::Stopped, burst: false, sources: 0 };
+        let newest = Arc::new(stream);
+        let asked = Arc::clone(&newest);
+        let mut pull = Self {
+            settings,
+            newest,
+            proven: None,
+            asked,
+            caller,
+            stage: Stage::Stopped,
+            burst: false,
+            sources: 0,
+        };
         pull.try_next(now);
         pull
     }
@@ -140,6 +162,11 @@ impl Pull {
     pub fn reload(&mut self, settings: Arc<PullSettings>) {
         self.caller.origins().replace(&settings.origin.origins);
         self.settings = settings;
+    }
+
+    /// Another viewer has come. The running connection stays; the next attempt is made in its name.
+    pub fn ask_as(&mut self, stream: UpstreamStream) {
+        self.newest = Arc::new(stream);
     }
 
     /// Ends the pull with a good-bye to the origin. Nothing but the outputs that wait will come.
@@ -256,6 +283,7 @@ impl Pull {
         }
         if !std::mem::replace(&mut attempt.source, true) {
             self.sources += 1;
+            self.proven = Some(Arc::clone(&self.asked));
             self.caller.event(PullEvent::SourceBegan);
         }
         self.burst = true;
@@ -320,9 +348,13 @@ impl Machine for Pull {
     }
 
     fn on_connected(&mut self, now: Instant) {
+        self.asked = match &self.proven {
+            Some(proven) if self.caller.origins().turn() % 2 == 1 => Arc::clone(proven),
+            _ => Arc::clone(&self.newest),
+        };
         let (origin, setup) = (&self.settings.origin, self.settings.setup_timeout);
         let config = with_times(origin.connection.clone(), setup);
-        let target = |place: &HostPort| self.stream.target(origin, place, Purpose::Play);
+        let target = |place: &HostPort| self.asked.target(origin, place, Purpose::Play);
         if self.caller.greet(now, config, target)
             && let Stage::Running(attempt) = &mut self.stage
         {
@@ -360,6 +392,9 @@ impl Machine for Pull {
 
     fn fail(&mut self, now: Instant, error: AttemptError) {
         let settled = self.settle();
+        if let AttemptError::Silent(_) | AttemptError::NoMedia(_) = error {
+            self.proven = Some(Arc::clone(&self.asked));
+        }
         self.end_source(SourceEnd::Lost(error.clone()));
         self.caller.hang_up(Farewell::Skip);
         let Some(target) = self.caller.target().cloned() else { return };
