@@ -27,16 +27,17 @@ impl Edge {
         client: &Arc<ClientInfo>,
         vhost: &Arc<Vhost>,
     ) -> Result<(), Refusal> {
-        let id = self.streams.open(now, client, vhost, (self.shard, self.shards));
-        let home = self.streams.get(id).and_then(|stream| stream.home.as_ref());
-        if let Some(present) = home.and_then(|home| home.publisher.as_ref()) {
+        let known = self.streams.find(&client.key);
+        if let Some(present) = known.and_then(|id| self.publisher(id)) {
             let same = present.client.peer.ip() == client.peer.ip() && present.client.param == client.param;
             if !same || now.saturating_duration_since(present.last_media) < TAKEOVER_SILENCE {
                 return Err(Refusal::Busy);
             }
             let present = present.conn;
+            // It may be forgotten with its publisher.
             self.close(now, present, CloseReason::TakenOver);
         }
+        let id = self.streams.open(now, client, vhost, (self.shard, self.shards));
         let Some(home) = self.streams.get_mut(id).and_then(|stream| stream.home.as_mut()) else {
             // The connection was moved to the home of its stream before.
             return Err(Refusal::Busy);

@@ -180,3 +180,21 @@ fn a_token_that_has_expired_is_replaced_by_that_of_a_later_viewer() {
         }
     }
 }
+
+#[test]
+fn a_publisher_that_comes_back_without_having_sent_anything_gets_its_stream_again() {
+    for (shards, is_edge) in [(1, false), (3, false), (1, true), (3, true)] {
+        let mut world = World::new(47);
+        world.address = Some([10, 9, 9, 9]);
+        world.edge("origin", 1, &[], "");
+        let node = world.edge("here", shards, if is_edge { &["origin"] } else { &[] }, "");
+        let first = world.publish(node, "show", 1);
+        world.clients[first].publishes().silent = true;
+        world.run(secs(3));
+        assert!(world.clients[first].publishes().accepted);
+        let second = world.publish(node, "show", 2);
+        world.run(secs(1));
+        assert!(world.clients[first].ended, "replaced, an edge: {is_edge}");
+        assert!(world.clients[second].publishes().accepted, "{:?}", world.clients[second].refused);
+    }
+}

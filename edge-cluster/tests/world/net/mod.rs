@@ -86,6 +86,8 @@ pub(crate) struct Net<C> {
     lines: Vec<Line>,
     conns: u64,
     pub(crate) link: LinkConfig,
+    /// Where all connections come from; `None` is each from another address.
+    pub(crate) address: Option<[u8; 4]>,
     /// Bodies of responses over HTTP.
     pub(crate) bodies: BTreeMap<(usize, ConnId), BytesMut>,
     /// Outputs that had no effect to wait for.
@@ -109,6 +111,7 @@ impl<C: Client> Net<C> {
             lines: Vec::new(),
             conns: 0,
             link: LinkConfig::default(),
+            address: None,
             bodies: BTreeMap::new(),
             flv_accepted: BTreeSet::new(),
             sent: BTreeMap::new(),
@@ -162,7 +165,8 @@ impl<C: Client> Net<C> {
         let pair = Pair::new(self.link.clone(), self.chance.next());
         self.lines.push(Line { pair, ends: [Side::new(from), Side::new(Holder::Server(node, shard, conn))] });
         let line = self.lines.len() - 1;
-        let peer = SocketAddr::from(([10, 0, (self.conns >> 8) as u8, self.conns as u8], 40_000));
+        let address = self.address.unwrap_or([10, 0, (self.conns >> 8) as u8, self.conns as u8]);
+        let peer = SocketAddr::from((address, 40_000));
         self.input(node, shard, Input::Accepted { conn, peer });
         self.flush(line, 0);
     }
