@@ -128,6 +128,24 @@ impl Edge {
         }
     }
 
+    /// The stream cannot be had: its viewers have to go, here and on other shards.
+    pub(super) fn end_viewers(&mut self, now: Instant, id: StreamId, refusal: &Refusal) {
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        let viewers = stream.viewers.clone();
+        if let Some(home) = &mut stream.home {
+            // No pull begins for those who are left while others go.
+            home.asker = None;
+            for (to, subscriber) in std::mem::take(&mut home.subscribers) {
+                let message = subscriber.refused(stream.key.clone(), refusal.clone());
+                self.outputs.push_back(Output::Peer { to, message });
+            }
+        }
+        for conn in viewers {
+            self.end_viewer(now, conn, refusal.clone());
+        }
+        self.review_stream(now, id);
+    }
+
     /// Tells a viewer that there is nothing to see, and closes.
     pub(super) fn end_viewer(&mut self, now: Instant, conn: ConnId, refusal: Refusal) {
         let status = Status::error(code::PLAY_STREAM_NOT_FOUND, refusal.to_string());

@@ -76,6 +76,11 @@ impl Subscriber {
         true
     }
 
+    /// It will not get the stream.
+    pub(super) fn refused(&self, key: StreamKey, refusal: Refusal) -> PeerMessage {
+        PeerMessage::Refused { key, number: self.number, refusal }
+    }
+
     /// Another source begins: it may have no pictures, and then there is no key frame to wait for.
     fn begin(&mut self) {
         self.sees_video = false;
@@ -102,10 +107,8 @@ impl Edge {
                 }
             }
             PeerMessage::Refused { key, number, refusal } => {
-                let Some(id) = self.subscribed(&key, number) else { return };
-                let viewers = self.streams.get(id).map(|stream| stream.viewers.clone());
-                for conn in viewers.into_iter().flatten() {
-                    self.end_viewer(now, conn, refusal.clone());
+                if let Some(id) = self.subscribed(&key, number) {
+                    self.end_viewers(now, id, &refusal);
                 }
             }
         }

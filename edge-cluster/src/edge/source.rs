@@ -30,7 +30,13 @@ impl Edge {
         client: &Arc<ClientInfo>,
         vhost: &Arc<Vhost>,
     ) -> Result<StreamId, Refusal> {
-        self.check_waiting_pulls(client, vhost)?;
+        let begins = match self.streams.find(&client.key).and_then(|id| self.streams.get(id)) {
+            Some(stream) => stream.lacks_source().then_some(stream.had_media),
+            None => (vhost.cluster.is_edge() && client.key.home(self.shards) == self.shard).then_some(false),
+        };
+        if let Some(had_media) = begins {
+            self.check_pull(client, had_media)?;
+        }
         let id = self.streams.open(now, client, vhost, (self.shard, self.shards));
         match self.streams.get(id).is_some_and(Stream::is_home) {
             true => self.want_pull(now, id, client),
@@ -59,18 +65,29 @@ impl Edge {
         }
     }
 
-    /// Random stream names must not become any number of pulls (spec 5.3).
-    fn check_waiting_pulls(&self, client: &ClientInfo, vhost: &Vhost) -> Result<(), Refusal> {
-        let waits = match self.streams.find(&client.key).and_then(|id| self.streams.get(id)) {
-            Some(stream) => stream.lacks_source() && !stream.had_media,
-            None => vhost.cluster.is_edge() && client.key.home(self.shards) == self.shard,
-        };
+    /// Whether a pull may begin in the name of this viewer.
+    fn check_pull(&self, client: &ClientInfo, had_media: bool) -> Result<(), Refusal> {
+        let vhost = &client.key.vhost;
+        if self.vhosts.named(vhost).is_none() {
+            // Nothing says any more where its origins are (spec 1.8).
+            return Err(Refusal::VhostRemoved(Arc::clone(vhost)));
+        }
+        // Random stream names must not become any number of pulls (spec 5.3).
         let part = |limit| EdgeOptions::part(limit, self.shards);
         let (most, most_of_ip) =
             (part(self.options.waiting_pulls_max), part(self.options.waiting_pulls_per_ip_max));
-        match waits && !self.waiting_pulls.have_room(client.ip(), most, most_of_ip) {
-            true => Err(Refusal::Waiting),
-            false => Ok(()),
+        match had_media || self.waiting_pulls.have_room(client.ip(), most, most_of_ip) {
+            true => Ok(()),
+            false => Err(Refusal::Waiting),
+        }
+    }
+
+    /// Those who watch have no source any more.
+    fn pull_again(&mut self, now: Instant, id: StreamId, client: &ClientInfo) {
+        let had_media = self.streams.get(id).is_some_and(|stream| stream.had_media);
+        match self.check_pull(client, had_media) {
+            Ok(()) => self.begin_pull(now, id, client),
+            Err(refusal) => self.end_viewers(now, id, &refusal),
         }
     }
 
@@ -172,10 +189,11 @@ impl Edge {
                 let reason = error.to_string();
                 self.event(Event::UpstreamFailed { kind, key: key.clone(), target: target.clone(), reason });
                 if gone {
-                    // Nothing says any more where its origins are (spec 1.8).
+                    let refusal = Refusal::VhostRemoved(Arc::clone(&key.vhost));
                     let (reason, is_failure) = ("the vhost was removed".to_owned(), false);
                     self.event(Event::UpstreamEnded { kind, key, target, reason, is_failure });
                     self.stop_pull(now, id);
+                    self.end_viewers(now, id, &refusal);
                 }
             }
             PullEvent::Redirected { from, to } => {
@@ -311,7 +329,7 @@ impl Edge {
             }
         }
         if let Some(client) = wants_pull {
-            self.begin_pull(now, id, &client);
+            self.pull_again(now, id, &client);
         }
         self.touch_stream(id);
     }

@@ -198,3 +198,85 @@ fn a_publisher_that_comes_back_without_having_sent_anything_gets_its_stream_agai
         assert!(world.clients[second].publishes().accepted, "{:?}", world.clients[second].refused);
     }
 }
+
+/// A configuration without the vhost of these tests.
+fn other_vhost(origin: &str) -> EdgeConfig {
+    let config = EdgeConfig::builder().origin(origin).root("vhost other.example { }");
+    let mut config = config.build().expect("a configuration");
+    config.vhosts.retain(|vhost| vhost.name == "other.example");
+    config
+}
+
+fn connects(world: &World, node: usize) -> usize {
+    let connects = |event: &&Event| matches!(event, Event::UpstreamConnecting { .. });
+    world.nodes[node].events.iter().filter(connects).count()
+}
+
+#[test]
+fn viewers_of_a_removed_vhost_go_with_its_pull_and_nothing_begins_it_again() {
+    for shards in [1, 3] {
+        let mut world = World::new(48);
+        let origin = world.edge("origin", 1, &[], "");
+        let edge = world.edge("edge", shards, &["origin"], "");
+        world.publish(origin, "show", 1);
+        world.run(secs(1));
+        let viewers: Vec<_> = (0..6).map(|_| world.view(edge, "show")).collect();
+        world.run(secs(2));
+        world.reload(edge, other_vhost("origin"));
+        world.run(secs(2));
+        assert!(viewers.iter().all(|viewer| !world.clients[*viewer].ended), "the running pull stays");
+        let before = connects(&world, edge);
+        world.kill(origin, true);
+        world.run(secs(1));
+        for viewer in &viewers {
+            let actor = &world.clients[*viewer];
+            assert!(actor.ended && actor.statuses.iter().any(|code| code == "NetStream.Play.StreamNotFound"));
+        }
+        world.run(secs(10));
+        assert_eq!(connects(&world, edge), before, "nothing says any more where its origins are");
+        assert!(world.snapshot(edge).streams.is_empty());
+    }
+}
+
+#[test]
+fn viewers_of_a_removed_vhost_go_with_its_publisher() {
+    for shards in [1, 3] {
+        let mut world = World::new(49);
+        world.edge("origin", 1, &[], "");
+        let edge = world.edge("edge", shards, &["origin"], "");
+        let publisher = world.publish(edge, "show", 1);
+        world.run(secs(1));
+        let viewers: Vec<_> = (0..6).map(|_| world.view(edge, "show")).collect();
+        world.run(secs(2));
+        world.reload(edge, other_vhost("origin"));
+        world.run(secs(2));
+        assert!(viewers.iter().all(|viewer| !world.clients[*viewer].ended));
+        let before = connects(&world, edge);
+        world.leave(publisher);
+        world.run(secs(1));
+        assert!(viewers.iter().all(|viewer| world.clients[*viewer].ended));
+        assert_eq!(connects(&world, edge), before);
+    }
+}
+
+#[test]
+fn viewers_of_a_publisher_that_never_said_anything_do_not_become_waiting_pulls_without_limit() {
+    for shards in [1, 3] {
+        let mut world = World::new(50);
+        world.edge("origin", 1, &[], "");
+        let config = EdgeConfig::builder().origin("origin").build().expect("a configuration");
+        let mut options = EdgeOptions::default();
+        options.waiting_pulls_max = 0;
+        let edge = world.server("edge", shards, config, options);
+        let publisher = world.publish(edge, "show", 1);
+        world.clients[publisher].publishes().silent = true;
+        world.run(secs(1));
+        let viewers: Vec<_> = (0..6).map(|_| world.view(edge, "show")).collect();
+        world.run(secs(1));
+        assert!(viewers.iter().all(|viewer| !world.clients[*viewer].ended));
+        world.leave(publisher);
+        world.run(secs(1));
+        assert!(viewers.iter().all(|viewer| world.clients[*viewer].ended));
+        assert!(world.pulls(edge).is_empty());
+    }
+}
