@@ -50,9 +50,11 @@ fn a_server_that_disturbs_its_viewers_fails() {
 
 #[test]
 fn what_cannot_be_run_is_said() {
-    let (code, rounds, said) = attack(Wrong::Nothing, "hooks");
+    let (code, rounds, said) = attack(Wrong::Nothing, "hooks,edge-hijack");
     assert_eq!((code, rounds.len()), (Some(0), 0));
-    assert!(said.contains("hooks: left out, it needs --edge"), "{said}");
+    for name in ["hooks", "edge-hijack"] {
+        assert!(said.contains(&format!("{name}: left out, it needs --edge")), "{said}");
+    }
 
     let wrong = |args: &[&str]| rtmp_load(&[&["--hostile"], args].concat());
     let output = wrong(&["--publish", "rtmp://127.0.0.1:1/live/a", "--attacks", "kindness"]);

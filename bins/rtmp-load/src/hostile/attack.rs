@@ -2,7 +2,7 @@
 
 use super::findings::Findings;
 use super::siege::Siege;
-use super::{amf, chunks, config, control, flood, handshake, hooks, http, order, readers};
+use super::{amf, chunks, config, control, flood, front, handshake, hooks, http, order, readers};
 
 /// What an attack needs to be run at all.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -13,6 +13,8 @@ pub(super) enum Needs {
     Api,
     /// The program, to start it with configurations of its own.
     Program,
+    /// The program, as an edge in front of the server: it is attacked and watched instead.
+    Front,
 }
 
 /// One kind of attack.
@@ -180,6 +182,21 @@ pub(super) const ALL: &[Attack] = &[
         hooks::webs,
     )
     .needing(Needs::Program),
+    attack(
+        "edge-stream-names",
+        "names that nobody has, played at an edge that asks its origin about each, thousands a second",
+        "1,024 are waited for, as many remembered for three seconds, the others refused; nothing is left of them",
+        front::names,
+    )
+    .growing(48)
+    .needing(Needs::Front),
+    attack(
+        "edge-hijack",
+        "publishes at an edge of the stream that it pulls, media behind them",
+        "refused by the origin, the pull goes on undisturbed",
+        order::hijack,
+    )
+    .needing(Needs::Front),
     attack(
         "configurations",
         "includes in circles, without end, of devices, folders and pipes; blocks without end",

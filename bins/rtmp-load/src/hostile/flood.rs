@@ -103,18 +103,27 @@ pub(super) fn http(siege: &mut Siege) -> Result<Findings, String> {
 /// Names of streams that nobody has, played and published in turn, as fast as commands may come.
 pub(super) fn names(siege: &mut Siege) -> Result<Findings, String> {
     let mut findings = Findings::default();
+    name_after_name(siege, &mut findings, |script, name| {
+        script
+            .command(&Command::new("play", 3.0).with(name), 1)
+            .command(&super::peer::publish_command(name), 1)
+    });
+    Ok(findings)
+}
+
+/// Connections that ask for one name after the other, as fast as commands may come.
+pub(super) fn name_after_name(
+    siege: &mut Siege,
+    findings: &mut Findings,
+    ask: impl Fn(Script, &str) -> Script,
+) {
     let place = siege.place.clone();
     let (begun, mut named) = (instant(), 0_u64);
     while named == 0 || begun.elapsed() < siege.time {
         let mut swarms = Vec::new();
         for _ in 0..siege.connections / 4 {
-            let mut script = Script::session(&place);
-            for n in 0..25 {
-                let name = format!("nobody-has-{}", named + n);
-                script = script
-                    .command(&Command::new("play", 3.0).with(name.as_str()), 1)
-                    .command(&super::peer::publish_command(&name), 1);
-            }
+            let names = (named..named + 25).map(|n| format!("nobody-has-{n}"));
+            let script = names.fold(Script::session(&place), |script, name| ask(script, &name));
             named += 25;
             swarms.push(siege.swarm(1, &script.bytes()));
         }
@@ -126,5 +135,4 @@ pub(super) fn names(siege: &mut Siege) -> Result<Findings, String> {
         findings.refused += swarms.iter().map(|swarm| swarm.closed() as u64).sum::<u64>();
     }
     findings.note("names", named);
-    Ok(findings)
 }

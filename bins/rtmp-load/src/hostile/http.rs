@@ -56,6 +56,19 @@ fn request(method: &str, path: &str, more: &str) -> Vec<u8> {
     format!("{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{more}\r\n").into_bytes()
 }
 
+/// A figure of the server, as it tells Prometheus.
+pub(super) fn metric(api: SocketAddr, name: &str) -> Result<u64, String> {
+    let known = format!("Authorization: Basic {}\r\n", super::edge::API_CREDENTIALS);
+    let reply =
+        ask(api, None, &request("GET", "/metrics", &known)).map_err(|error| format!("HTTP: {error}"))?;
+    let figure = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok();
+    reply
+        .text
+        .lines()
+        .find_map(figure)
+        .ok_or_else(|| format!("no {name} in {} lines", reply.text.lines().count()))
+}
+
 /// Wrong methods, paths that lead out, large heads and bodies, scripts as callbacks, orders without a password.
 pub(super) fn requests(siege: &mut Siege) -> Result<Findings, String> {
     let mut findings = Findings::default();

@@ -5,6 +5,8 @@
 //!                     ▲ ▲
 //!   siege ── one attack after the other, from addresses of its own ──▶ what became of each connection
 //!   watch ── /proc and the log ──▶ memory, processor time, lines
+//!
+//!   for some, an edge of ours stands between the server and all others, who see, attack and watch that instead
 //!                                                        all ──▶ one line of JSON per attack, and a verdict
 //! ```
 
@@ -16,6 +18,7 @@ mod control;
 mod edge;
 mod findings;
 mod flood;
+mod front;
 mod handshake;
 mod hooks;
 mod http;
@@ -72,18 +75,28 @@ pub(crate) fn run(args: &Args) -> Result<bool, String> {
     publishing.wait_accepted(1)?;
     wait(args.warm);
 
-    let (mut kept, mut calm) = (true, None);
+    let (mut kept, mut calm, mut front) = (true, None, None);
     for attack in attacks {
         let possible = match attack.needs {
             Needs::Server => true,
             Needs::Api => siege.api.is_some(),
-            Needs::Program => siege.program.is_some(),
+            Needs::Program | Needs::Front => siege.program.is_some(),
         };
         if !possible {
             eprintln!("rtmp-load: {}: left out, it needs --edge (or --api)", attack.name);
             continue;
         }
-        let round = one(args, attack, &mut siege, &mut target, &publishing)?;
+        let (siege, target) = match (attack.needs, &siege.program) {
+            (Needs::Front, Some(program)) => {
+                if front.is_none() {
+                    front = Some(front::build(args, program, &siege)?);
+                }
+                let Some((siege, target)) = &mut front else { continue };
+                (siege, target)
+            }
+            _ => (&mut siege, &mut target),
+        };
+        let round = one(args, attack, siege, target, &publishing)?;
         let broken = verdict::broken(args, &round);
         if attack.name == "calm" {
             calm = round.served.tally.latency.percentile(0.99);
