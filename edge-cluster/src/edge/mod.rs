@@ -20,6 +20,8 @@
 //! - A viewer over HTTP is asked about with `on_play`, never with `on_connect`.
 //! - A publisher that was silent for two seconds gives way to one of the same address with the same parameters.
 //! - `kickoff_for_idle` counts viewers of all shards.
+//! - Origins are asked for a stream in the name of the viewer that came last, not of the first one.
+//! - Who wants to publish a stream that is pulled replaces the pull once an origin has taken the publish, not before.
 //!
 //! # Limits
 //!
