@@ -91,7 +91,9 @@ impl Story {
         if world.chance.one_in(4) {
             let limit = 10_000 + world.chance.below(500_000);
             options.media_bytes_max = Some(limit);
-            memory_max = limit as usize + (64 << 10) * usize::from(shards);
+            // What one read brings is let go before the next one: a window of 64 KiB, in messages that cost more than
+            // their bytes.
+            memory_max = limit as usize + (96 << 10) * usize::from(shards);
         }
         let edge = world.server("edge", shards, config, options);
         let at_edge = world.chance.one_in(3);
@@ -132,12 +134,17 @@ impl Story {
         if self.at_edge { vec![self.edge] } else { self.origins.clone() }
     }
 
-    /// Publishers go from the edge to the origins, or back.
-    fn publishers_move(&mut self) {
-        self.at_edge = !self.at_edge;
+    /// An origin may be behind the edge: what it pulls from there when its publisher leaves begins earlier.
+    fn viewers_may_see_pictures_again(&mut self) {
         for (viewer, _) in &self.viewers {
             self.world.clients[*viewer].judge_mut().may_repeat = true;
         }
+    }
+
+    /// Publishers go from the edge to the origins, or back.
+    fn publishers_move(&mut self) {
+        self.at_edge = !self.at_edge;
+        self.viewers_may_see_pictures_again();
         for (publisher, _, _) in std::mem::take(&mut self.publishers) {
             match self.world.chance.one_in(2) {
                 true => self.world.leave(publisher),
@@ -163,10 +170,7 @@ impl Story {
     fn somebody_else_publishes(&mut self) {
         let stream = STREAMS[self.world.chance.below(2) as usize];
         let stranger = self.world.publish(self.edge, stream, STRANGER);
-        for (viewer, _) in &self.viewers {
-            // The origin's publisher comes back behind it.
-            self.world.clients[*viewer].judge_mut().may_repeat = true;
-        }
+        self.viewers_may_see_pictures_again();
         let pause = ms(self.world.chance.below(1500));
         self.world.run(pause);
         self.world.leave(stranger);
@@ -216,6 +220,7 @@ impl Story {
                 }
                 let place = self.world.chance.below(self.publishers.len() as u64) as usize;
                 let (publisher, node, stream) = self.publishers.swap_remove(place);
+                self.viewers_may_see_pictures_again();
                 match self.world.chance.one_in(2) {
                     true => self.world.leave(publisher),
                     false => self.world.reset_client(publisher),
