@@ -17,8 +17,12 @@ const PROPS_BYTES: usize = 19;
 /// Questions a newcomer has to answer. One has only 256 answers, and nothing keeps a forger from trying many addresses.
 const QUESTIONS: usize = 2;
 
-/// How often the time to answer doubles: 2, 2, 4, 8, 8 s.
-const LONGER_TIMES: u8 = 2;
+/// How often the time to answer doubles: 2, 2, 4, 4 s.
+const LONGER_TIMES: u8 = 1;
+
+/// How often an address that had its time is asked in the next one: where half of all datagrams are lost, one question is
+/// seldom enough.
+const ATTEMPTS_AGAIN: u8 = 2;
 
 /// An address is asked the same questions for so long. An answer from the period before is never a guess.
 const QUESTIONS_PERIOD: Duration = Duration::from_secs(64);
@@ -286,7 +290,7 @@ impl Server {
         let knocking = |probe: &&mut Probe| now.saturating_duration_since(probe.heard_at) < lifetime / 2;
         match self.probes.touch(&addr).filter(knocking) {
             Some(probe) => {
-                (probe.attempts_left, probe.began_at, probe.next_at) = (1, now, Some(now));
+                (probe.attempts_left, probe.began_at, probe.next_at) = (ATTEMPTS_AGAIN, now, Some(now));
                 probe.renewals = probe.renewals.saturating_add(1);
             }
             None => {
