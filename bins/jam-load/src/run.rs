@@ -169,7 +169,7 @@ impl Band {
             own_addresses: args.sources == SourcesArg::Spread,
             musicians,
             started: 0,
-            sockets: Sockets::new()?,
+            sockets: Sockets::new(),
             network: Network::new(args.impairment(), args.seed),
             period_nanos,
             slots: (period_nanos / SLOT_NANOS).max(1),
@@ -305,7 +305,7 @@ impl Band {
         Ok(())
     }
 
-    /// One slot: its musicians send, what arrived is read, protocol messages go out.
+    /// One slot: its musicians read what arrived for them, and send audio and protocol messages.
     fn step(&mut self) -> io::Result<()> {
         let due = Nanos(
             self.begin.0
@@ -322,6 +322,7 @@ impl Band {
                 PhaseArg::Aligned => 0,
             };
             if own_slot == slot {
+                self.read(n)?;
                 self.send_audio(n)?;
                 self.send_messages(n)?;
             }
@@ -329,9 +330,12 @@ impl Band {
         while let Some((musician, payload)) = self.network.due(Nanos::now()) {
             self.sockets.send(musician, &payload)?;
         }
-        let musicians = &mut self.musicians;
-        let now = now();
-        self.sockets.drain(|n, arrival, payload| musicians[n].on_datagram(now, arrival, payload))
+        Ok(())
+    }
+
+    fn read(&mut self, n: usize) -> io::Result<()> {
+        let (musician, now) = (&mut self.musicians[n], now());
+        self.sockets.drain(n, |arrival, payload| musician.on_datagram(now, arrival, payload))
     }
 
     fn send_audio(&mut self, n: usize) -> io::Result<()> {

@@ -6,7 +6,6 @@ use std::os::fd::{AsRawFd as _, RawFd};
 
 use nix::cmsg_space;
 use nix::errno::Errno;
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
 use nix::sys::time::TimeSpec;
 
@@ -16,26 +15,27 @@ use crate::clock::Nanos;
 const DATAGRAM_BYTES_MAX: usize = 20_000;
 /// Room for the bursts of a slow moment.
 const RECEIVE_BUFFER_BYTES: usize = 1 << 18;
-/// Sockets looked at per question to the kernel.
-const EVENTS: usize = 64;
+/// Datagrams read of one socket before its musician goes on, so that a flood cannot keep the senders waiting.
+const READS_MAX: usize = 64;
 
-/// All sockets, and which of them have something to read.
+/// All sockets.
+///
+/// Nobody waits for them: each musician reads its own when it sends. A socket that wakes a reader, or only tells an
+/// epoll set, does so at the expense of the sender, and over loopback that is the server being measured.
 #[derive(Debug)]
 pub(crate) struct Sockets {
-    epoll: Epoll,
     sockets: Vec<UdpSocket>,
     buffer: Vec<u8>,
     control: Vec<u8>,
 }
 
 impl Sockets {
-    pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self {
-            epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
+    pub(crate) fn new() -> Self {
+        Self {
             sockets: Vec::new(),
             buffer: vec![0; DATAGRAM_BYTES_MAX],
             control: cmsg_space!(TimeSpec),
-        })
+        }
     }
 
     /// Opens the next musician's socket towards `server`.
@@ -57,7 +57,6 @@ impl Sockets {
         setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
         // The system may grant less; then a long pause of this program shows as loss in its report.
         let _ = setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER_BYTES);
-        self.epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, number as u64))?;
         self.sockets.push(socket);
         Ok(())
     }
@@ -72,31 +71,30 @@ impl Sockets {
         }
     }
 
-    /// Hands every waiting datagram to `each`, with the time the kernel received it.
-    pub(crate) fn drain(&mut self, mut each: impl FnMut(usize, Nanos, &[u8])) -> io::Result<()> {
-        let mut events = [EpollEvent::empty(); EVENTS];
-        // Bounded, so that a flood cannot keep the senders waiting: each socket is read at most so often per call.
-        for _ in 0..16 {
-            let ready = match self.epoll.wait(&mut events, EpollTimeout::ZERO) {
-                Ok(0) => return Ok(()),
-                Ok(ready) => ready,
-                Err(Errno::EINTR) => continue,
-                Err(e) => return Err(e.into()),
-            };
-            for event in &events[..ready] {
-                let musician = event.data() as usize;
-                let fd = self.sockets[musician].as_raw_fd();
-                if let Some((arrival, len)) = receive(fd, &mut self.buffer, &mut self.control)? {
-                    each(musician, arrival, &self.buffer[..len]);
-                }
+    /// Hands every datagram that waits for `musician` to `each`, with the time the kernel received it.
+    pub(crate) fn drain(&mut self, musician: usize, mut each: impl FnMut(Nanos, &[u8])) -> io::Result<()> {
+        let fd = self.sockets[musician].as_raw_fd();
+        for _ in 0..READS_MAX {
+            match receive(fd, &mut self.buffer, &mut self.control)? {
+                Received::Datagram(arrival, len) => each(arrival, &self.buffer[..len]),
+                Received::Interruption => {}
+                Received::Nothing => break,
             }
         }
         Ok(())
     }
 }
 
-/// One datagram and its time, if there is one.
-fn receive(fd: RawFd, buffer: &mut [u8], control: &mut [u8]) -> io::Result<Option<(Nanos, usize)>> {
+/// What one look at a socket found.
+enum Received {
+    /// A datagram of so many bytes, and its time.
+    Datagram(Nanos, usize),
+    /// A signal, or word that an earlier datagram found no server: there may be more behind it.
+    Interruption,
+    Nothing,
+}
+
+fn receive(fd: RawFd, buffer: &mut [u8], control: &mut [u8]) -> io::Result<Received> {
     let mut slices = [IoSliceMut::new(buffer)];
     match recvmsg::<()>(fd, &mut slices, Some(control), MsgFlags::MSG_DONTWAIT) {
         Ok(message) => {
@@ -106,9 +104,10 @@ fn receive(fd: RawFd, buffer: &mut [u8], control: &mut [u8]) -> io::Result<Optio
                     _ => None,
                 })
             });
-            Ok(Some((stamp.unwrap_or_else(Nanos::now), message.bytes)))
+            Ok(Received::Datagram(stamp.unwrap_or_else(Nanos::now), message.bytes))
         }
-        Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNREFUSED) => Ok(None),
+        Err(Errno::EINTR | Errno::ECONNREFUSED) => Ok(Received::Interruption),
+        Err(Errno::EAGAIN) => Ok(Received::Nothing),
         Err(e) => Err(e.into()),
     }
 }
@@ -120,7 +119,7 @@ mod tests {
     #[test]
     fn datagrams_come_with_the_time_the_kernel_received_them() {
         let server = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let mut sockets = Sockets::new().unwrap();
+        let mut sockets = Sockets::new();
         sockets.open(server.local_addr().unwrap(), true).unwrap();
         sockets.open(server.local_addr().unwrap(), true).unwrap();
         let before = Nanos::now();
@@ -131,10 +130,11 @@ mod tests {
             server.send_to(&[9, musician as u8], from).unwrap();
         }
         let mut got = Vec::new();
-        sockets.drain(|musician, at, payload| got.push((musician, at, payload.to_vec()))).unwrap();
+        for musician in [0, 1] {
+            sockets.drain(musician, |at, payload| got.push((musician, at, payload.to_vec()))).unwrap();
+        }
         // Kernels switch stamping on with a delay, and stamp the very first datagrams when they are read.
         let after = Nanos::now();
-        got.sort();
         assert_eq!(
             got.iter().map(|g| (g.0, g.2.clone())).collect::<Vec<_>>(),
             [(0, vec![9, 0]), (1, vec![9, 1])]
