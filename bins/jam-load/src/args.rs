@@ -143,10 +143,15 @@ pub(crate) struct Args {
     #[arg(long, requires = "hostile")]
     pub(crate) strict: bool,
 
-    /// Measures, before and after the run, what decoding and encoding one block costs with the settings of shipped
-    /// programs, and reports the server's cost per musician as a multiple of it.
+    /// Measures, beside the run, what decoding and encoding one block costs with the settings of shipped programs, and
+    /// reports the server's cost per musician as a multiple of it.
     #[arg(long)]
     pub(crate) reference: bool,
+
+    /// Measures, beside the run, what the least possible server with one mix would cost over loopback: receive, decode,
+    /// encode once, send; and reports the server's cost per musician as a multiple of it.
+    #[arg(long, conflicts_with = "hostile")]
+    pub(crate) floor: bool,
 
     /// Fails if more datagrams are lost than this number or share.
     #[arg(long, value_name = "N|SHARE", value_parser = limit)]

@@ -10,6 +10,7 @@
 
 mod args;
 mod clock;
+mod floor;
 mod histogram;
 mod hostile;
 mod impair;

@@ -57,7 +57,13 @@ fn cpu(m: &Measured) -> Value {
             "us_per_musician_block": round(per_musician_block(m, micros), 2),
         })
     });
-    json!({ "server": server, "reference": reference, "ratio": ratio(m).map(|r| round(r, 3)) })
+    let floor = m.floor.map(|micros| {
+        json!({
+            "us_per_musician_block": round(micros, 2),
+            "ratio": server_cpu_micros(m).map(|server| round(per_musician_block(m, server) / micros, 3)),
+        })
+    });
+    json!({ "server": server, "reference": reference, "ratio": ratio(m).map(|r| round(r, 3)), "floor": floor })
 }
 
 fn server_cpu_micros(m: &Measured) -> Option<f64> {

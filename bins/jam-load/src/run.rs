@@ -12,6 +12,7 @@ use jam_proto::wire::FrameWriter;
 
 use crate::args::{Args, FadersArg, PhaseArg, SourcesArg};
 use crate::clock::Nanos;
+use crate::floor::Floor;
 use crate::histogram::Histogram;
 use crate::impair::Network;
 use crate::musician::Musician;
@@ -57,6 +58,8 @@ pub(crate) struct Measured {
     /// Processor time of this program during the measurement, microseconds.
     pub(crate) own_cpu_micros: u64,
     pub(crate) reference: Option<Reference>,
+    /// Microseconds per musician and block.
+    pub(crate) floor: Option<f64>,
     pub(crate) server_exit: Option<String>,
 }
 
@@ -222,6 +225,7 @@ impl Band {
         let (sent, dropped) = (self.sent, self.network.dropped);
         let yardstick =
             args.reference.then(|| Yardstick::start(self.props, number, args.realtime)).transpose()?;
+        let floor = args.floor.then(|| Floor::start(self.props, number, args.realtime)).transpose()?;
         let usage = pid.map(Usage::of).transpose()?;
         let own = Usage::of(std::process::id())?;
         let start = Nanos::now();
@@ -231,6 +235,7 @@ impl Band {
         let own_cpu_micros = Usage::of(std::process::id())?.cpu_micros - own.cpu_micros;
         let (sent, dropped) = (self.sent - sent, self.network.dropped - dropped);
         let reference = yardstick.map(Yardstick::finish).transpose()?;
+        let floor = floor.map(Floor::finish).transpose()?;
         self.leave()?;
 
         let mut streams = StreamStats::default();
@@ -256,6 +261,7 @@ impl Band {
             usage,
             own_cpu_micros,
             reference,
+            floor,
             server_exit: None,
         })
     }

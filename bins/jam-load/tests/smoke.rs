@@ -9,8 +9,8 @@ use common::{jam_load, with_server};
 fn four_musicians_are_measured() {
     with_server(|addr| {
         // How much is lost or late depends on what else the machine does: only what is certain is required here.
-        let args =
-            [&addr, "-n", "4", "--seconds", "2", "--settle", "3.5", "--reference", "--max-late", "100%"];
+        let args = format!("{addr} -n 4 --seconds 2 --settle 3.5 --reference --floor --max-late 100%");
+        let args: Vec<&str> = args.split(' ').collect();
         let output = jam_load(&args);
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{said}");
@@ -20,6 +20,8 @@ fn four_musicians_are_measured() {
         assert!(report["sweeps"]["found"].as_u64().is_some_and(|n| n >= 1), "{report}");
         let encode = report["cpu"]["reference"]["encode_us_per_block"].as_f64();
         assert!(encode.is_some_and(|us| us > 0.0), "{report}");
+        let floor = report["cpu"]["floor"]["us_per_musician_block"].as_f64();
+        assert!(floor.is_some_and(|us| us > 0.0), "{report}");
     });
 }
 
