@@ -149,7 +149,8 @@ pub(crate) struct Args {
     pub(crate) reference: bool,
 
     /// Measures, beside the run, what the least possible server with one mix would cost over loopback: receive, decode,
-    /// encode once, send; and reports the server's cost per musician as a multiple of it.
+    /// encode once, send; and reports the server's cost per musician as a multiple of it. It loads the machine with a
+    /// second server and its musicians.
     #[arg(long, conflicts_with = "hostile")]
     pub(crate) floor: bool,
 

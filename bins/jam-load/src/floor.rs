@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use jam_mixer::codec::{Codec, Decode, Encode, JamCodec, StreamSpec};
 use jam_proto::AudioProps;
@@ -13,11 +14,10 @@ use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, sendmmsg};
 
 use crate::clock::Nanos;
 use crate::priority;
-use crate::reference::ROUND_EVERY;
 use crate::signal::Loop;
 
-/// A server without protocol, jitter buffers and mixes, beside a run: per round it wakes up, reads one datagram of
-/// each musician from one socket, decodes it, encodes one block for all and sends it to each.
+/// A server without protocol, jitter buffers and mixes, beside a run and in the same rhythm: per block it wakes up,
+/// reads one datagram of each musician from one socket, decodes it, encodes one block for all and sends it to each.
 ///
 /// What a server with one mix for everybody costs above this is its own; what is in it belongs to the kernel and the
 /// codec (the same codec that `jamserver` has).
@@ -35,15 +35,16 @@ impl Floor {
         server.set_nonblocking(true)?;
         let sockets = (0..musicians).map(|_| musician(&server)).collect::<io::Result<Vec<_>>>()?;
         let addresses = sockets.iter().map(address).collect::<io::Result<Vec<_>>>()?;
-        // Half a round apart: when the server wakes up, everything is there.
-        let begin = Nanos::now().plus(ROUND_EVERY);
+        // Half a block apart: when the server wakes up, everything is there.
+        let every = block_time(&props);
+        let begin = Nanos::now().plus(every);
         let (serving, playing) = (Arc::clone(&stop), Arc::clone(&stop));
         let server = std::thread::Builder::new().name("floor".to_owned()).spawn(move || {
             if realtime {
                 // The musicians of the run report a refusal.
                 let _ = priority::raise();
             }
-            serve(&props, &server, &addresses, begin.plus(ROUND_EVERY / 2), &serving)
+            serve(&props, &server, &addresses, begin.plus(every / 2), &serving)
         })?;
         let musicians = std::thread::Builder::new()
             .name("floor-music".to_owned())
@@ -58,6 +59,10 @@ impl Floor {
         self.musicians.join().map_err(panicked)??;
         self.server.join().map_err(panicked)?
     }
+}
+
+fn block_time(props: &AudioProps) -> Duration {
+    Duration::from_nanos(props.codec.samples() as u64 * 1_000_000_000 / 48_000)
 }
 
 fn musician(server: &UdpSocket) -> io::Result<UdpSocket> {
@@ -91,11 +96,11 @@ fn serve(
     let mut pcm = vec![0i16; spec.pcm_len()];
     let (mut datagram, mut coded) = ([0; 2_048], vec![0; usize::from(props.block_bytes)]);
     let mut headers = MultiHeaders::<SockaddrIn>::preallocate(addresses.len(), None);
-    let (mut next, mut blocks) = (begin, 0u64);
+    let (every, mut next, mut blocks) = (block_time(props), begin, 0u64);
     let start = Nanos::thread_cpu();
     while !stop.load(Ordering::Relaxed) {
         next.sleep_until();
-        next = next.plus(ROUND_EVERY);
+        next = next.plus(every);
         for decoder in &mut decoders {
             // The address is asked for, as a server must.
             let Ok((len, _)) = socket.recv_from(&mut datagram) else { break };
@@ -121,14 +126,14 @@ fn serve(
     Ok(micros / blocks as f64)
 }
 
-/// Everybody sends a block and reads what came, in each round.
+/// Everybody reads what came and sends a block, again and again.
 fn play(props: &AudioProps, sockets: &[UdpSocket], begin: Nanos, stop: &AtomicBool) -> io::Result<()> {
     let music = Loop::tone(props, 20, 0.3).map_err(io::Error::other)?;
-    let (mut next, mut round) = (begin, 0);
+    let (every, mut next, mut round) = (block_time(props), begin, 0);
     let mut datagram = [0; 2_048];
     while !stop.load(Ordering::Relaxed) {
         next.sleep_until();
-        next = next.plus(ROUND_EVERY);
+        next = next.plus(every);
         for (n, socket) in sockets.iter().enumerate() {
             while socket.recv(&mut datagram).is_ok() {}
             socket.send(music.block(round + 3 * n as u64))?;
@@ -152,8 +157,8 @@ mod tests {
         let props =
             AudioProps { codec, layout, block_bytes, factor: BlockFactor::One, sequence: Sequence::With };
         let floor = Floor::start(props, 3, false).unwrap();
-        // A measurement takes its time: some rounds.
-        Nanos::now().plus(ROUND_EVERY * 8).sleep_until();
+        // A measurement takes its time: some blocks.
+        Nanos::now().plus(block_time(&props) * 30).sleep_until();
         let micros = floor.finish().unwrap();
         assert!(micros > 0.5, "{micros}");
     }

@@ -29,7 +29,7 @@ impl Reference {
 }
 
 /// Time between two rounds: a quarter of the rhythm of a server with 128-sample ticks.
-pub(crate) const ROUND_EVERY: Duration = Duration::from_micros(10_667);
+const ROUND_EVERY: Duration = Duration::from_micros(10_667);
 
 /// Measures the bare codec beside a run: libopus as its own build files compile it, with the encoder settings of
 /// shipped programs, a decoder and an encoder for each musician.
