@@ -33,7 +33,7 @@ pub(super) fn root(
     context: &Context<'_>,
     report: &mut Report,
 ) -> EdgeConfig {
-    prefer_rtmp_block(&mut values);
+    prefer_rtmp_block(&mut values, report);
     check_root(&values, context, report);
     let v = &values;
     let listen = listen(v, context, report);
@@ -109,12 +109,16 @@ pub(super) fn root(
 }
 
 /// `rtmp { listen; chunk_size; }` wins over the root directives. Afterwards only the root ones are left.
-fn prefer_rtmp_block(values: &mut Values) {
+fn prefer_rtmp_block(values: &mut Values, report: &mut Report) {
     for name in ["listen", "chunk_size"] {
         if let Some(setting) = values.0.remove(&format!("rtmp.{name}"))
-            && setting.location.is_some()
+            && let Some(at) = setting.location.clone()
         {
-            values.0.insert(name.into(), setting);
+            let replaced = values.0.insert(name.into(), setting).and_then(|old| old.location);
+            // One variable sets both forms.
+            if let Some(old) = replaced.filter(|old| old.file != at.file || old.line > 0) {
+                report.warn(&old, format!("{name} without effect, rtmp {{ {name}; }} at {at} counts"));
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Directives of a vhost (spec 2.2, 2.4, 2.5).
 
 use super::Kind::{self, Bytes, Choice, Hosts, Integer, Number, Opaque, Rule, Switch, Text, Texts};
-use super::Reload::{Live, NewConnections, NewSources, NextUse, Refused, Restarted};
+use super::Reload::{Live, NewConnections, NextUse, Refused, Restarted};
 use super::{ANY, DirectiveSpec, block, row};
 
 /// Chunk sizes that SRS accepts without a warning.
@@ -222,19 +222,19 @@ const FORWARD: &[DirectiveSpec] = &[
 ];
 
 const HTTP_REMUX: &[DirectiveSpec] = &[
-    row("enabled", Switch, "off", NewSources, "Serves the streams of the vhost over HTTP."),
+    row("enabled", Switch, "off", NewConnections, "Serves the streams of the vhost over HTTP."),
     row(
         "mount",
         Text,
         "[vhost]/[app]/[stream].flv",
-        NewSources,
+        NewConnections,
         "Address of a stream; the extension chooses the format.",
     ),
     row(
         "fast_cache",
         Number,
         "0",
-        NewSources,
+        NewConnections,
         "Seconds of audio that are kept for a quick start of .aac and .mp3.",
     )
     .unit("s")
@@ -243,12 +243,12 @@ const HTTP_REMUX: &[DirectiveSpec] = &[
         "drop_if_not_match",
         Switch,
         "on",
-        NewSources,
+        NewConnections,
         "Drops audio or video that the FLV header does not announce.",
     ),
-    row("has_audio", Switch, "on", NewSources, "Announces audio in the FLV header."),
-    row("has_video", Switch, "on", NewSources, "Announces video in the FLV header."),
-    row("guess_has_av", Switch, "on", NewSources, "Announces in the FLV header what the stream has."),
+    row("has_audio", Switch, "on", NewConnections, "Announces audio in the FLV header."),
+    row("has_video", Switch, "on", NewConnections, "Announces video in the FLV header."),
+    row("guess_has_av", Switch, "on", NewConnections, "Announces in the FLV header what the stream has."),
 ];
 
 const HTTP_STATIC: &[DirectiveSpec] = &[
