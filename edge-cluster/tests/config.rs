@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use edge_cluster::config::table::{ROOT, walk};
 use edge_cluster::config::{
-    ConfigLimits, EdgeConfig, LoadOptions, Loaded, LogLevel, LogTank, MemorySources, Operation, load,
-    load_environment,
+    ApiAuth, ConfigLimits, EdgeConfig, LoadOptions, Loaded, LogLevel, LogTank, MemorySources, Operation,
+    load, load_environment,
 };
 
 fn load_text(text: &str) -> Result<Loaded, Vec<String>> {
@@ -98,6 +98,56 @@ fn each_bad_rule_is_an_error_where_it_stands() {
             "a.conf:4:1: vhost.security.deny is publish or play and all, an address or a range, not \"foo\"",
         ]
     );
+}
+
+#[test]
+fn the_api_is_open_to_nobody_by_mistake() {
+    let auth = |text: &str| {
+        load_text(&format!("listen 1; http_api {{ enabled on; auth {{ enabled on; {text} }} }}"))
+    };
+    let found = |text: &str| auth(text).unwrap().config.http_api.auth.unwrap();
+    assert!(matches!(found("username a; password b;"), ApiAuth::Basic(basic) if basic.password == "b"));
+    assert!(matches!(found("type basic; username a; password b;"), ApiAuth::Basic(_)));
+    let bearer = found("type bearer; token t0k; rtc_bearer_enabled off;");
+    assert!(matches!(&bearer, ApiAuth::Bearer(bearer) if bearer.token == "t0k"));
+    assert!(!format!("{bearer:?}").contains("t0k"));
+    assert_eq!(
+        auth("type bearer;").unwrap_err(),
+        ["a.conf:1:53: http_api.auth.type bearer needs http_api.auth.token"]
+    );
+    assert_eq!(
+        auth("type beaer; token t;").unwrap_err(),
+        ["a.conf:1:53: http_api.auth.type is basic or bearer, not \"beaer\""]
+    );
+    let options = environment(&[("SRS_HTTP_API_AUTH_TYPE", "bearer"), ("SRS_HTTP_API_AUTH_TOKEN", "t")]);
+    let loaded = load_with("listen 1; http_api { auth { enabled on; } }", &options).unwrap();
+    assert!(matches!(loaded.config.http_api.auth, Some(ApiAuth::Bearer(_))));
+    assert_eq!(
+        warnings("listen 1; heartbeat { auth { enabled on; type bearer; token t; } }"),
+        ["a.conf:1:11: heartbeat is planned and has no effect yet"]
+    );
+}
+
+#[test]
+fn a_place_has_one_listener_but_servers_over_http_share_it() {
+    let places = |rtmp: &str, api: &str, server: &str| {
+        load_text(&format!(
+            "listen {rtmp}; http_api {{ enabled on; listen {api}; }} http_server {{ enabled on; listen {server}; }}"
+        ))
+        .err()
+        .unwrap_or_default()
+    };
+    assert!(places("1 2 [::]:1 127.0.0.1:3", "8080", "8080").is_empty());
+    assert_eq!(places("1 1", "2", "3"), ["a.conf:1:1: listen 1 is taken already, by listen 1"]);
+    assert_eq!(
+        places("127.0.0.1:1", "1", "2"),
+        ["a.conf:1:44: http_api.listen 1 is taken already, by listen 127.0.0.1:1"]
+    );
+    assert_eq!(
+        places("1", "[::1]:2", "[::]:2"),
+        ["a.conf:1:78: http_server.listen [::]:2 is taken already, by http_api.listen [::1]:2"]
+    );
+    assert!(load_text("listen 1985 8080 9972;").is_ok(), "what is off takes no place");
 }
 
 #[test]

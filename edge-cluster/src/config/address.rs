@@ -31,6 +31,16 @@ pub enum EndpointError {
     HostName,
 }
 
+impl Endpoint {
+    /// Whether only one of the two can be listened on: every address of a family takes each of it.
+    pub(super) fn overlaps(self, other: Self) -> bool {
+        let ip = |endpoint: Self| endpoint.ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let (a, b) = (ip(self), ip(other));
+        let any = a.is_unspecified() || b.is_unspecified();
+        self.port == other.port && (a == b || any && a.is_ipv4() == b.is_ipv4())
+    }
+}
+
 impl FromStr for Endpoint {
     type Err = EndpointError;
 

@@ -45,10 +45,10 @@ pub use difference::{Change, Difference, ReloadError, difference};
 pub use limits::ConfigLimits;
 pub use manual::{manual, similar_directive};
 pub use model::{
-    BasicAuth, ClusterConfig, ClusterMode, ConnectionLimits, ContainerConfig, DEFAULT_VHOST, EdgeConfig,
-    ExporterConfig, HooksConfig, HttpApiConfig, HttpServerConfig, LogConfig, LogLevel, LogTank, Operation,
-    PlayConfig, PublishConfig, ReferConfig, RemuxConfig, Rule, SecurityConfig, StopConfig, StreamExtension,
-    TimeJitter, VhostConfig,
+    ApiAuth, BasicAuth, BearerAuth, ClusterConfig, ClusterMode, ConnectionLimits, ContainerConfig,
+    DEFAULT_VHOST, EdgeConfig, ExporterConfig, HooksConfig, HttpApiConfig, HttpServerConfig, LogConfig,
+    LogLevel, LogTank, Operation, PlayConfig, PublishConfig, ReferConfig, RemuxConfig, Rule, SecurityConfig,
+    StopConfig, StreamExtension, TimeJitter, VhostConfig,
 };
 pub use tree::{Directive, MemorySources, Sources};
 

@@ -55,6 +55,7 @@ impl Edge {
     /// `cluster.vhost` is another vhost here that is no edge, where such a circle ends.
     pub(super) fn own_for(&self, vhost: &Vhost) -> Arc<OwnAddresses> {
         let asked = vhost.cluster.vhost.replace("[vhost]", &vhost.name);
+        // A parameter `domain` of the client may still lead back: such a pull hears nothing and is given up.
         // The default vhost is not named to an origin: the host of the client is, which leads here again.
         let is_named = !asked.is_empty() && asked != DEFAULT_VHOST;
         let ends = |found: &Arc<Vhost>| !found.cluster.is_edge();

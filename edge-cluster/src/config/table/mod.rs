@@ -65,6 +65,8 @@ pub enum Reload {
     NewConnections,
     /// At the next connect or retry.
     NextUse,
+    /// For sources created afterwards.
+    NewSources,
     /// The part of the vhost is stopped and started again.
     Restarted,
     /// Never; the server must be started again.
@@ -83,6 +85,7 @@ impl Reload {
             Self::Listeners => "new addresses are bound, removed ones closed, connections stay",
             Self::NewConnections => "for new connections",
             Self::NextUse => "at the next connect or retry",
+            Self::NewSources => "for new streams",
             Self::Restarted => "restarted for the vhost",
             Self::Restart => "needs a restart",
             Self::Refused => "refused",

@@ -1,7 +1,7 @@
 //! Directives of a vhost (spec 2.2, 2.4, 2.5).
 
 use super::Kind::{self, Bytes, Choice, Hosts, Integer, Number, Opaque, Rule, Switch, Text, Texts};
-use super::Reload::{Live, NewConnections, NextUse, Refused, Restarted};
+use super::Reload::{Live, NewConnections, NewSources, NextUse, Refused, Restarted};
 use super::{ANY, DirectiveSpec, block, row};
 
 /// Chunk sizes that SRS accepts without a warning.
@@ -264,7 +264,7 @@ pub(super) const VHOST: &[DirectiveSpec] = &[
         "chunk_size",
         CHUNK_SIZE,
         "",
-        NewConnections,
+        NewSources,
         "Size of the chunks that are sent; the one of the root where absent.",
     )
     .unit("bytes"),
@@ -285,13 +285,7 @@ pub(super) const VHOST: &[DirectiveSpec] = &[
     )
     .unit("bytes"),
     row("tcp_nodelay", Switch, "off", NewConnections, "Sends small writes at once."),
-    row(
-        "min_latency",
-        Switch,
-        "off",
-        NewConnections,
-        "Prefers low latency to few writes; mw_msgs becomes 0.",
-    ),
+    row("min_latency", Switch, "off", Live, "Prefers low latency to few writes; mw_msgs becomes 0."),
     block("cluster", CLUSTER, "Edge or origin, and where the streams are."),
     block("play", PLAY, "How streams are sent to viewers."),
     block("publish", PUBLISH, "How streams are received from publishers."),
