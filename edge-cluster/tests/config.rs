@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use edge_cluster::config::table::{ROOT, walk};
 use edge_cluster::config::{
-    ConfigLimits, EdgeConfig, LoadOptions, Loaded, LogLevel, LogTank, MemorySources, Operation, load,
-    load_environment,
+    ApiAuth, ConfigLimits, EdgeConfig, LoadOptions, Loaded, LogLevel, LogTank, MemorySources, Operation,
+    load, load_environment,
 };
 
 fn load_text(text: &str) -> Result<Loaded, Vec<String>> {
@@ -60,6 +60,105 @@ fn a_missing_semicolon_does_not_hide_the_next_mistake() {
             "a.conf:1:1: a directive must end on its line, a ; is missing",
             "a.conf:3:3: a directive must end on its line, a ; is missing",
             "a.conf:4:10: unexpected ;",
+        ]
+    );
+}
+
+#[test]
+fn a_file_that_ends_too_early_says_what_is_open() {
+    assert_eq!(
+        errors("listen 1;\nvhost a {\n play {\n}\nvhost b { }\n"),
+        ["a.conf:6:1: end of file inside a block: the } of vhost a, opened at a.conf:2:1, is missing"]
+    );
+    assert_eq!(
+        errors("listen 1;\npid x\n\n"),
+        ["a.conf:2:1: end of file inside a directive, a ; is missing"]
+    );
+}
+
+#[test]
+fn directives_in_the_wrong_block_are_told_where_they_belong() {
+    assert_eq!(
+        errors("listen 1; mw_latency 3; vhost a { play { min_latency on; } max_connections 3; }"),
+        [
+            r#"a.conf:1:11: unknown directive mw_latency (did you mean "vhost.play.mw_latency"?)"#,
+            r#"a.conf:1:42: unknown directive vhost.play.min_latency (did you mean "vhost.min_latency"?)"#,
+            r#"a.conf:1:60: unknown directive vhost.max_connections (did you mean "max_connections"?)"#,
+        ]
+    );
+}
+
+#[test]
+fn each_bad_rule_is_an_error_where_it_stands() {
+    let text = "listen 1; vhost a { security { enabled on;\nallow play all;\nallow play 10.0.0.0/33;\ndeny foo;\n} }";
+    assert_eq!(
+        errors(text),
+        [
+            "a.conf:3:1: vhost.security.allow is publish or play and all, an address or a range, not \"play 10.0.0.0/33\"",
+            "a.conf:4:1: vhost.security.deny is publish or play and all, an address or a range, not \"foo\"",
+        ]
+    );
+}
+
+#[test]
+fn the_api_is_open_to_nobody_by_mistake() {
+    let auth = |text: &str| {
+        load_text(&format!("listen 1; http_api {{ enabled on; auth {{ enabled on; {text} }} }}"))
+    };
+    let found = |text: &str| auth(text).unwrap().config.http_api.auth.unwrap();
+    assert!(matches!(found("username a; password b;"), ApiAuth::Basic(basic) if basic.password == "b"));
+    assert!(matches!(found("type basic; username a; password b;"), ApiAuth::Basic(_)));
+    let bearer = found("type bearer; token t0k; rtc_bearer_enabled off;");
+    assert!(matches!(&bearer, ApiAuth::Bearer(bearer) if bearer.token == "t0k"));
+    assert!(!format!("{bearer:?}").contains("t0k"));
+    assert_eq!(
+        auth("type bearer;").unwrap_err(),
+        ["a.conf:1:53: http_api.auth.type bearer needs http_api.auth.token"]
+    );
+    assert_eq!(
+        auth("type beaer; token t;").unwrap_err(),
+        ["a.conf:1:53: http_api.auth.type is basic or bearer, not \"beaer\""]
+    );
+    let options = environment(&[("SRS_HTTP_API_AUTH_TYPE", "bearer"), ("SRS_HTTP_API_AUTH_TOKEN", "t")]);
+    let loaded = load_with("listen 1; http_api { auth { enabled on; } }", &options).unwrap();
+    assert!(matches!(loaded.config.http_api.auth, Some(ApiAuth::Bearer(_))));
+    assert_eq!(
+        warnings("listen 1; heartbeat { auth { enabled on; type bearer; token t; } }"),
+        ["a.conf:1:11: heartbeat is planned and has no effect yet"]
+    );
+}
+
+#[test]
+fn a_place_has_one_listener_but_servers_over_http_share_it() {
+    let places = |rtmp: &str, api: &str, server: &str| {
+        load_text(&format!(
+            "listen {rtmp}; http_api {{ enabled on; listen {api}; }} http_server {{ enabled on; listen {server}; }}"
+        ))
+        .err()
+        .unwrap_or_default()
+    };
+    assert!(places("1 2 [::]:1 127.0.0.1:3", "8080", "8080").is_empty());
+    assert_eq!(places("1 1", "2", "3"), ["a.conf:1:1: listen 1 is taken already, by listen 1"]);
+    assert_eq!(
+        places("127.0.0.1:1", "1", "2"),
+        ["a.conf:1:44: http_api.listen 1 is taken already, by listen 127.0.0.1:1"]
+    );
+    assert_eq!(
+        places("1", "[::1]:2", "[::]:2"),
+        ["a.conf:1:78: http_server.listen [::]:2 is taken already, by http_api.listen [::1]:2"]
+    );
+    assert!(load_text("listen 1985 8080 9972;").is_ok(), "what is off takes no place");
+}
+
+#[test]
+fn names_of_vhosts_that_serve_less_than_they_seem_to_are_named() {
+    assert_eq!(
+        warnings(
+            "listen 1; vhost __defaultVhost__ { } vhost default.org { }\nvhost *.a { }\nvhost __DefaultVHost__ { }"
+        ),
+        [
+            r#"a.conf:2:1: vhost *.a serves only clients that ask for exactly this name (did you mean "__defaultVhost__"?)"#,
+            r#"a.conf:3:1: vhost __DefaultVHost__ serves only clients that ask for exactly this name (did you mean "__defaultVhost__"?)"#,
         ]
     );
 }
@@ -154,7 +253,13 @@ fn includes_in_circles_and_missing_files_are_refused() {
     let files = MemorySources::from([("a", "include b;"), ("b", "\n include a gone;")]);
     let error = load(&files, "a", &LoadOptions::default()).unwrap_err();
     let found: Vec<String> = error.errors().map(ToString::to_string).collect();
-    assert_eq!(found, ["b:2:2: a includes itself", "b:2:2: cannot read gone: no such file"]);
+    assert_eq!(
+        found,
+        [
+            "b:2:2: a includes itself",
+            "b:2:2: cannot read gone: no such file (include counts from the working directory)",
+        ]
+    );
 }
 
 #[test]
@@ -172,10 +277,10 @@ fn an_unreadable_include_hides_no_errors_of_what_can_be_read() {
     assert_eq!(
         found(&files),
         [
-            "a:1:1: cannot read gone: no such file",
-            "a:6:45: cannot read lost: no such file",
+            "a:1:1: cannot read gone: no such file (include counts from the working directory)",
+            "a:6:45: cannot read lost: no such file (include counts from the working directory)",
             "a:2:1: unknown directive foo",
-            "a:5:1: unknown directive gop_cache",
+            "a:5:1: unknown directive gop_cache (did you mean \"vhost.play.gop_cache\"?)",
             "a:6:34: unknown directive vhost.cluster.orgin (did you mean \"origin\"?)",
             "a:4:1: this is a reference sample (is_full on), write a file of your own",
         ]
@@ -184,7 +289,10 @@ fn an_unreadable_include_hides_no_errors_of_what_can_be_read() {
     let files = MemorySources::from([("a", "include gone;\nfoo 1;\nlisten 1935")]);
     assert_eq!(
         found(&files),
-        ["a:1:1: cannot read gone: no such file", "a:3:12: end of file inside a directive"]
+        [
+            "a:1:1: cannot read gone: no such file (include counts from the working directory)",
+            "a:3:1: end of file inside a directive, a ; is missing",
+        ]
     );
 }
 
@@ -277,6 +385,13 @@ fn the_new_form_wins_over_the_old_one_and_rtmp_over_the_root() {
     let text = "listen 1; chunk_size 200; rtmp { listen 2; chunk_size 300; }
                 vhost a { gop_cache on; play { gop_cache off; } }";
     let config = config(text);
+    assert_eq!(
+        warnings(text)[1..],
+        [
+            "a.conf:1:1: listen without effect, rtmp { listen; } at a.conf:1:34 counts",
+            "a.conf:1:11: chunk_size without effect, rtmp { chunk_size; } at a.conf:1:44 counts",
+        ]
+    );
     assert_eq!(config.listen[0].port, 2);
     assert_eq!((config.chunk_size, config.vhosts[0].chunk_size), (300, 300));
     assert!(!config.vhosts[0].play.gop_cache);
@@ -365,7 +480,7 @@ fn combinations_that_cannot_work_are_refused() {
         ("vhost a { cluster { mode remote; } }", "an edge (cluster.mode remote) needs cluster.origin"),
         (
             "vhost a { cluster { origin rtmp://b/c; } }",
-            "cluster.origin the port must be a number up to 65535",
+            "cluster.origin is a host, or host:port, without scheme and path, not",
         ),
         ("vhost a { http_remux { } http_remux { } }", "more than one http_remux"),
         (
@@ -378,6 +493,10 @@ fn combinations_that_cannot_work_are_refused() {
         ),
         ("vhost a { ingest x { } ingest y { } ingest x { } }", "second ingest \"x\" in the vhost"),
         ("vhost a { security { allow watch all; } }", "security.allow is publish or play"),
+        (
+            "http_api { listen ::1:1985; }",
+            "http_api.listen an IPv6 address needs brackets and a port, as in [::1]:1935",
+        ),
     ] {
         let found = errors(&format!("listen 1935; {text}"));
         assert_eq!(found.len(), 1, "{text}: {found:?}");
@@ -444,7 +563,10 @@ fn our_additions_come_from_the_vhost_or_the_root() {
 
 #[test]
 fn a_vhost_inside_a_vhost_is_an_error() {
-    assert_eq!(errors("listen 1; vhost a { vhost b { } }"), ["a.conf:1:21: unknown directive vhost.vhost"]);
+    assert_eq!(
+        errors("listen 1; vhost a { vhost b { } }"),
+        [r#"a.conf:1:21: unknown directive vhost.vhost (did you mean "vhost"?)"#]
+    );
 }
 
 #[test]

@@ -17,7 +17,8 @@ fn change(old: &str, new: &str) -> Difference {
 fn a_reload_says_what_changes_and_when() {
     let found = change(
         "max_connections 10; chunk_size 200; pid a; vhost a { play { gop_cache on; } } vhost gone { }",
-        "max_connections 20; chunk_size 300; pid b; vhost a { gop_cache off; forward x; } vhost new { }",
+        "max_connections 20; chunk_size 300; pid b; vhost a { gop_cache off; forward x; \
+         min_latency on; http_remux { enabled on; } } http_server { enabled on; } vhost new { }",
     );
     assert_eq!(
         (found.vhosts_added.as_slice(), found.vhosts_removed.as_slice()),
@@ -27,16 +28,19 @@ fn a_reload_says_what_changes_and_when() {
     assert_eq!(
         lines,
         [
-            "chunk_size: 200 -> 300, for new connections",
+            "chunk_size: 200 -> 300, for new streams",
             "max_connections: 10 -> 20, at once",
             "pid: a -> b, needs a restart",
+            "http_server.enabled: off -> on, needs a restart",
+            "vhost a: min_latency: off -> on, at once",
             "vhost a: play.gop_cache: on -> off, at once",
             "vhost a: forward.enabled: off -> on, restarted for the vhost",
             "vhost a: forward.destination: (none) -> x, restarted for the vhost",
+            "vhost a: http_remux.enabled: off -> on, for new connections",
         ]
     );
     assert_eq!(found.vhosts_changed(), ["a"]);
-    assert_eq!(found.needs_restart().count(), 1);
+    assert_eq!(found.needs_restart().count(), 2);
     assert_eq!(found.check(), Ok(()));
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use edge_cluster::config::EdgeConfig;
+use edge_cluster::config::{EdgeConfig, LoadOptions, MemorySources, load};
 use edge_cluster::edge::{EdgeOptions, Event, FlvRequest, Question, QuestionKind, Refusal, Verdict};
 use edge_cluster::tokio::{Answer, Edge, EdgeHandle, FlvError, Handler, ServeError};
 use rtmp_core::{
@@ -31,8 +31,12 @@ struct Client {
 
 impl Client {
     async fn connect(addr: SocketAddr, purpose: Purpose) -> Self {
+        Self::connect_to(addr, "v.example", "show", purpose).await
+    }
+
+    async fn connect_to(addr: SocketAddr, vhost: &str, stream: &str, purpose: Purpose) -> Self {
         let socket = TcpStream::connect(addr).await.expect("a listener");
-        let target = Target::new("rtmp://v.example/live", "live", "show", purpose);
+        let target = Target::new(format!("rtmp://{vhost}/live"), "live", stream, purpose);
         let config = Arc::new(ConnectionConfig::default());
         let connection = ClientConnection::new(config, target, 1, Instant::now());
         Self { socket, connection, input: BytesMut::new() }
@@ -406,4 +410,49 @@ async fn an_edge_that_is_its_own_origin_does_not_pull_from_itself() {
     let snapshot = edge.handle.snapshot().await.expect("running");
     assert_eq!(snapshot.totals.accepted, 1, "nobody but the viewer has connected");
     edge.stop().await;
+}
+
+/// An edge whose vhost `door` asks the edge itself for the vhost `source`, as the configuration says.
+async fn edge_with_a_door(vhosts: &str) -> (Running, Arc<Notes>) {
+    let port =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+    let text = format!(
+        "listen 127.0.0.1:{port}; {vhosts}
+         vhost door {{ cluster {{ mode remote; origin localhost:{port}; vhost source; }} }}"
+    );
+    let files = MemorySources::from([("a", text)]);
+    let config = load(&files, "a", &LoadOptions::default()).expect("valid").config;
+    let notes = Arc::new(Notes::default());
+    let builder = Edge::builder(config).handler(Arc::clone(&notes) as Arc<dyn Handler>);
+    (Running::start(builder.bind()).await, notes)
+}
+
+#[tokio::test]
+async fn a_vhost_of_the_same_server_may_be_the_origin_where_it_is_no_edge() {
+    let (edge, _) = edge_with_a_door("vhost source { }").await;
+    for (published, played) in [("source", "door"), ("door", "source")] {
+        let purpose = Purpose::Publish(Default::default());
+        let mut publisher = Client::connect_to(edge.addr, published, published, purpose).await;
+        publisher.until(|event| *event == ClientEvent::PublishAccepted).await;
+        publisher.send(MediaKind::Video, 0, HEADER).await;
+        publisher.send(MediaKind::Video, 0, KEY).await;
+        let mut viewer = Client::connect_to(edge.addr, played, published, Purpose::Play).await;
+        viewer.until(|event| matches!(event, ClientEvent::Media(media) if media.payload == KEY)).await;
+    }
+    edge.stop().await;
+}
+
+#[tokio::test]
+async fn edges_of_the_same_server_do_not_pull_in_circles() {
+    // What is asked for is another edge, or nobody's.
+    let other = "vhost source { cluster { mode remote; origin elsewhere.invalid; } }";
+    for vhosts in [other, ""] {
+        let (edge, notes) = edge_with_a_door(vhosts).await;
+        let mut viewer = Client::connect_to(edge.addr, "door", "show", Purpose::Play).await;
+        viewer.until(|event| matches!(event, ClientEvent::PlayStarted | ClientEvent::Status(_))).await;
+        timeout(PATIENCE, notes.hears("UpstreamFailed")).await.expect("in time");
+        let snapshot = edge.handle.snapshot().await.expect("running");
+        assert_eq!(snapshot.totals.accepted, 1, "nobody but the viewer has connected");
+        edge.stop().await;
+    }
 }

@@ -165,6 +165,21 @@ fn row_23_other_sites_functions_and_passwords() {
 }
 
 #[test]
+fn row_23_a_token_opens_the_api() {
+    let (_folder, _server, _rtmp, http) =
+        serve("bearer", "auth { enabled on; type bearer; token srs-token; }", "");
+    let refused = get(http, "/api/v1/versions");
+    assert_eq!((refused.status, refused.header("www-authenticate")), (401, Some("Bearer")));
+    let status = |header: &str| {
+        request(http, "GET", "/api/v1/versions", &format!("Authorization: {header}\r\n")).status
+    };
+    assert_eq!((status("Bearer srs-token"), status("bearer srs-token")), (200, 200));
+    for wrong in ["Bearer srs-toke", "Bearer", "Bearer ", "Basic srs-token", "srs-token", "Basic Og=="] {
+        assert_eq!(status(wrong), 401, "{wrong}");
+    }
+}
+
+#[test]
 fn row_23_without_crossdomain_other_sites_get_nothing() {
     let (_folder, _server, _rtmp, http) =
         serve("site", "crossdomain off;", "extension { srs_version 7.0.18; }");

@@ -23,15 +23,31 @@ pub enum EndpointError {
     /// The port is missing, 0, too large or not a number.
     #[error("port must be above 0 and at most 65535")]
     Port,
+    /// The part before the port is an IPv6 address without brackets, or the whole is one.
+    #[error("an IPv6 address needs brackets and a port, as in [::1]:1935")]
+    Brackets,
     /// The part before the port is not an address.
     #[error("host names are not valid in listen, use an address")]
     HostName,
+}
+
+impl Endpoint {
+    /// Whether only one of the two can be listened on: every address of a family takes each of it.
+    pub(super) fn overlaps(self, other: Self) -> bool {
+        let ip = |endpoint: Self| endpoint.ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let (a, b) = (ip(self), ip(other));
+        let any = a.is_unspecified() || b.is_unspecified();
+        self.port == other.port && (a == b || any && a.is_ipv4() == b.is_ipv4())
+    }
 }
 
 impl FromStr for Endpoint {
     type Err = EndpointError;
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
+        if !text.starts_with('[') && text.matches(':').count() > 1 {
+            return Err(EndpointError::Brackets);
+        }
         let (host, port) = match text.rsplit_once(':') {
             Some((host, port)) => (Some(host), port),
             None => (None, text),
@@ -86,6 +102,9 @@ pub enum HostPortError {
     /// The port is not a number up to 65535.
     #[error("the port must be a number up to 65535")]
     Port,
+    /// It is a whole URL.
+    #[error("is a host, or host:port, without scheme and path")]
+    Url,
 }
 
 impl FromStr for HostPort {
@@ -103,6 +122,9 @@ impl FromStr for HostPort {
                 _ => after.strip_prefix(':').ok_or(HostPortError::Port)?,
             };
             return Ok(Self { host: address.to_string(), port: port_or_default(port)? });
+        }
+        if text.contains("://") {
+            return Err(HostPortError::Url);
         }
         let (host, port) = text.split_once(':').unwrap_or((text, ""));
         let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
@@ -197,7 +219,7 @@ mod tests {
         let error = |text: &str| text.parse::<HostPort>().unwrap_err();
         assert_eq!(error(""), HostPortError::Host);
         assert_eq!(error(":1935"), HostPortError::Host);
-        assert_eq!(error("rtmp://a/live"), HostPortError::Port);
+        assert_eq!(error("rtmp://a/live"), HostPortError::Url);
         assert_eq!(error("a/b"), HostPortError::Host);
         assert_eq!(error("a:65536"), HostPortError::Port);
         assert_eq!(error("a:+1"), HostPortError::Port);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::address::{Endpoint, Network};
 use super::diagnostic::{Location, Report};
 use super::model::{
-    BasicAuth, ConnectionLimits, ContainerConfig, EdgeConfig, ExporterConfig, HttpApiConfig,
-    HttpServerConfig, LogConfig, LogLevel, LogTank, StopConfig, VhostConfig,
+    ApiAuth, BasicAuth, BearerAuth, ConnectionLimits, ContainerConfig, EdgeConfig, ExporterConfig,
+    HttpApiConfig, HttpServerConfig, LogConfig, LogLevel, LogTank, StopConfig, VhostConfig,
 };
 use super::values::Values;
 
@@ -33,15 +33,16 @@ pub(super) fn root(
     context: &Context<'_>,
     report: &mut Report,
 ) -> EdgeConfig {
-    prefer_rtmp_block(&mut values);
+    prefer_rtmp_block(&mut values, report);
     check_root(&values, context, report);
     let v = &values;
     let listen = listen(v, context, report);
     let in_docker = context.in_container || v.on("in_docker");
-    let auth = v.on("http_api.auth.enabled").then(|| BasicAuth {
-        username: v.text("http_api.auth.username"),
-        password: v.text("http_api.auth.password"),
-    });
+    let auth = v.on("http_api.auth.enabled").then(|| auth(v));
+    let http = ["http_api.listen", "http_server.listen", "exporter.listen"]
+        .map(|path| endpoints(v, path, context.file, report));
+    check_places(v, &listen, &http, context, report);
+    let [api_listen, server_listen, exporter_listen] = http;
     let limit = |path| Some(v.seconds(path)).filter(|limit| !limit.is_zero());
     EdgeConfig {
         listen,
@@ -66,7 +67,7 @@ pub(super) fn root(
         stats_network: v.count("stats.network"),
         http_api: HttpApiConfig {
             enabled: v.on("http_api.enabled"),
-            listen: endpoints(v, "http_api.listen", context.file, report),
+            listen: api_listen,
             crossdomain: v.on("http_api.crossdomain"),
             auth,
             raw_api: v.on("http_api.raw_api.enabled"),
@@ -74,13 +75,13 @@ pub(super) fn root(
         },
         http_server: HttpServerConfig {
             enabled: v.on("http_server.enabled"),
-            listen: endpoints(v, "http_server.listen", context.file, report),
+            listen: server_listen,
             dir: v.text("http_server.dir"),
             crossdomain: v.on("http_server.crossdomain"),
         },
         exporter: ExporterConfig {
             enabled: v.on("exporter.enabled"),
-            listen: endpoints(v, "exporter.listen", context.file, report),
+            listen: exporter_listen,
             label: v.text("exporter.label"),
             tag: v.text("exporter.tag"),
         },
@@ -109,12 +110,16 @@ pub(super) fn root(
 }
 
 /// `rtmp { listen; chunk_size; }` wins over the root directives. Afterwards only the root ones are left.
-fn prefer_rtmp_block(values: &mut Values) {
+fn prefer_rtmp_block(values: &mut Values, report: &mut Report) {
     for name in ["listen", "chunk_size"] {
         if let Some(setting) = values.0.remove(&format!("rtmp.{name}"))
-            && setting.location.is_some()
+            && let Some(at) = setting.location.clone()
         {
-            values.0.insert(name.into(), setting);
+            let replaced = values.0.insert(name.into(), setting).and_then(|old| old.location);
+            // One variable sets both forms.
+            if let Some(old) = replaced.filter(|old| old.file != at.file || old.line > 0) {
+                report.warn(&old, format!("{name} without effect, rtmp {{ {name}; }} at {at} counts"));
+            }
         }
     }
 }
@@ -127,6 +132,36 @@ fn listen(values: &Values, context: &Context<'_>, report: &mut Report) -> Vec<En
         report.lacks(context.file, "listen is required");
     }
     endpoints(values, "listen", context.file, report)
+}
+
+/// Places that are listened on twice: the system would only say that something uses the address already. Servers over HTTP
+/// may share one.
+fn check_places(
+    values: &Values,
+    rtmp: &[Endpoint],
+    http: &[Vec<Endpoint>],
+    context: &Context<'_>,
+    report: &mut Report,
+) {
+    let servers = ["http_api", "http_server", "exporter"].iter().zip(http);
+    let on = servers.filter(|(server, _)| values.on(&format!("{server}.enabled")));
+    let mut taken: Vec<(String, Endpoint)> = Vec::new();
+    for endpoint in rtmp {
+        taken.push(("listen".into(), *endpoint));
+    }
+    for (server, endpoints) in on {
+        taken.extend(endpoints.iter().map(|endpoint| (format!("{server}.listen"), *endpoint)));
+    }
+    for (index, (path, endpoint)) in taken.iter().enumerate() {
+        let before = taken.iter().take(index).find(|(other, known)| {
+            let shared = known == endpoint && path != "listen" && other != "listen";
+            known.overlaps(*endpoint) && !shared
+        });
+        if let Some((other, known)) = before {
+            let at = values.location(path).unwrap_or(context.file);
+            report.error(at, format!("{path} {endpoint} is taken already, by {other} {known}"));
+        }
+    }
 }
 
 fn endpoints(values: &Values, path: &str, file: &Location, report: &mut Report) -> Vec<Endpoint> {
@@ -213,13 +248,42 @@ fn check_root(values: &Values, context: &Context<'_>, report: &mut Report) {
     if values.on("asprocess") && values.on("daemon") {
         report.error(at("asprocess"), "asprocess on is impossible with daemon on");
     }
-    for path in ["http_api.auth.username", "http_api.auth.password"] {
-        if values.on("http_api.auth.enabled") && values.text(path).is_empty() {
-            report
-                .warn(at("http_api.auth.enabled"), format!("{path} is empty: so must be what clients give"));
-        }
+    if values.on("http_api.auth.enabled") {
+        check_auth(values, at, report);
     }
     check_http(values, at, report);
+}
+
+fn auth(v: &Values) -> ApiAuth {
+    match v.text("http_api.auth.type").as_str() {
+        "bearer" => ApiAuth::Bearer(BearerAuth { token: v.text("http_api.auth.token") }),
+        _ => ApiAuth::Basic(BasicAuth {
+            username: v.text("http_api.auth.username"),
+            password: v.text("http_api.auth.password"),
+        }),
+    }
+}
+
+/// Who may use the API is nothing to guess at: a mistake here must not open it.
+fn check_auth<'a>(values: &'a Values, at: impl Fn(&str) -> &'a Location, report: &mut Report) {
+    match values.text("http_api.auth.type").as_str() {
+        "basic" => {
+            for path in ["http_api.auth.username", "http_api.auth.password"] {
+                if values.text(path).is_empty() {
+                    let message = format!("{path} is empty: so must be what clients give");
+                    report.warn(at("http_api.auth.enabled"), message);
+                }
+            }
+        }
+        "bearer" if values.text("http_api.auth.token").is_empty() => {
+            report.lacks(at("http_api.auth.type"), "http_api.auth.type bearer needs http_api.auth.token");
+        }
+        "bearer" => {}
+        other => {
+            let message = format!("http_api.auth.type is basic or bearer, not {other:?}");
+            report.error(at("http_api.auth.type"), message);
+        }
+    }
 }
 
 fn check_http<'a>(values: &'a Values, at: impl Fn(&str) -> &'a Location, report: &mut Report) {

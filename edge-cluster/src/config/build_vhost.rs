@@ -44,7 +44,7 @@ pub(super) fn vhost(
         play: play(v, here, report),
         publish: publish(v),
         refer: v.on("refer.enabled").then(|| refer(v)),
-        security: security(v, here, report),
+        security: security(v),
         http_hooks: v.on("http_hooks.enabled").then(|| hooks(v, here, report)),
         forward: if forward_on { destinations } else { Vec::new() },
         http_remux: v.on("http_remux.enabled").then(|| remux(v)),
@@ -121,27 +121,15 @@ fn refer(v: &Values) -> ReferConfig {
     ReferConfig { all: list("refer.all"), publish: list("refer.publish"), play: list("refer.play") }
 }
 
-/// The rules are checked even where security is off: it may be switched on by a reload.
-fn security(v: &Values, here: &Location, report: &mut Report) -> Option<SecurityConfig> {
-    let mut rules = |path: &str| -> Vec<Rule> {
-        let mut found = Vec::new();
-        for text in v.words(path) {
-            match rule(text) {
-                Some(rule) => found.push(rule),
-                None => {
-                    let message =
-                        format!("{path} is publish or play and all, an address or a range, not {text:?}");
-                    report.error(v.location(path).unwrap_or(here), message);
-                }
-            }
-        }
-        found
-    };
+/// Rules that cannot be read are errors of their own.
+fn security(v: &Values) -> Option<SecurityConfig> {
+    let rules = |path: &str| v.words(path).iter().filter_map(|text| parse_rule(text)).collect();
     let config = SecurityConfig { allow: rules("security.allow"), deny: rules("security.deny") };
     v.on("security.enabled").then_some(config)
 }
 
-fn rule(text: &str) -> Option<Rule> {
+/// `play 10.0.0.0/8`
+pub(super) fn parse_rule(text: &str) -> Option<Rule> {
     let mut words = text.split_whitespace();
     let operation = match words.next()? {
         "publish" => Operation::Publish,

@@ -31,7 +31,9 @@ impl fmt::Display for Change {
             write!(f, "vhost {vhost}: ")?;
         }
         // A difference ends up in logs, and the cloud services have keys.
-        let secret = self.path.ends_with("password") || self.path.starts_with("tencentcloud");
+        let secret = self.path.ends_with("password")
+            || self.path.ends_with("auth.token")
+            || self.path.starts_with("tencentcloud");
         let words = |words: &[String]| match (words, secret) {
             ([], _) => String::from("(none)"),
             (_, true) => String::from("(hidden)"),

@@ -45,14 +45,14 @@ pub use difference::{Change, Difference, ReloadError, difference};
 pub use limits::ConfigLimits;
 pub use manual::{manual, similar_directive};
 pub use model::{
-    BasicAuth, ClusterConfig, ClusterMode, ConnectionLimits, ContainerConfig, DEFAULT_VHOST, EdgeConfig,
-    ExporterConfig, HooksConfig, HttpApiConfig, HttpServerConfig, LogConfig, LogLevel, LogTank, Operation,
-    PlayConfig, PublishConfig, ReferConfig, RemuxConfig, Rule, SecurityConfig, StopConfig, StreamExtension,
-    TimeJitter, VhostConfig,
+    ApiAuth, BasicAuth, BearerAuth, ClusterConfig, ClusterMode, ConnectionLimits, ContainerConfig,
+    DEFAULT_VHOST, EdgeConfig, ExporterConfig, HooksConfig, HttpApiConfig, HttpServerConfig, LogConfig,
+    LogLevel, LogTank, Operation, PlayConfig, PublishConfig, ReferConfig, RemuxConfig, Rule, SecurityConfig,
+    StopConfig, StreamExtension, TimeJitter, VhostConfig,
 };
 pub use tree::{Directive, MemorySources, Sources};
 
-use diagnostic::Report;
+use diagnostic::{Report, nearest};
 use table::{DirectiveSpec, ROOT};
 use tree::{Parser, Tree};
 use values::Unknown;
@@ -154,6 +154,16 @@ fn finish(config: EdgeConfig, report: Report) -> Result<Loaded, ConfigError> {
     Ok(Loaded { config, warnings, warnings_omitted })
 }
 
+/// Names that look as if more clients were meant than those that ask for this very name.
+fn warn_of_name(name: &str, at: &Location, report: &mut Report) {
+    let wildcard = name.contains('*');
+    let near = if name == DEFAULT_VHOST { None } else { nearest(name, [DEFAULT_VHOST].iter()) };
+    if wildcard || near.is_some() {
+        let message = format!("vhost {name} serves only clients that ask for exactly this name");
+        report.push(Severity::Warning, at, message, near.or_else(|| Some(DEFAULT_VHOST.to_owned())));
+    }
+}
+
 fn model(
     mut root: Vec<Directive>,
     file: &Location,
@@ -178,6 +188,7 @@ fn model(
             continue;
         }
         places.insert(name, at);
+        warn_of_name(name, at, report);
         if !directive.has_block {
             report.warn(at, format!("vhost {name} has no block"));
         }

@@ -143,11 +143,34 @@ pub struct HttpApiConfig {
     /// Whether pages of other sites may use it.
     pub crossdomain: bool,
     /// Name and password that are asked for; `None` asks for nothing.
-    pub auth: Option<BasicAuth>,
+    pub auth: Option<ApiAuth>,
     /// Whether its commands are on.
     pub raw_api: bool,
     /// Whether it may reload the configuration; never where [`raw_api`](Self::raw_api) is off.
     pub allow_reload: bool,
+}
+
+/// What a client of the HTTP API has to give.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ApiAuth {
+    /// `type basic`.
+    Basic(BasicAuth),
+    /// `type bearer`.
+    Bearer(BearerAuth),
+}
+
+/// A token. [`Debug`](std::fmt::Debug) does not show it.
+#[derive(Clone, Eq, PartialEq)]
+pub struct BearerAuth {
+    /// The token; never empty.
+    pub token: String,
+}
+
+impl std::fmt::Debug for BearerAuth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BearerAuth").finish_non_exhaustive()
+    }
 }
 
 /// Name and password. [`Debug`](std::fmt::Debug) does not show the password.

@@ -142,7 +142,11 @@ impl<'a> Parser<'a> {
         }
         let text = match self.sources.read(path) {
             Ok(text) => text,
-            Err(reason) => return self.refuse(asked_at, format!("cannot read {path}: {reason}")),
+            Err(reason) => {
+                let relative = !self.open_files.is_empty() && !path.starts_with('/');
+                let base = if relative { " (include counts from the working directory)" } else { "" };
+                return self.refuse(asked_at, format!("cannot read {path}: {reason}{base}"));
+            }
         };
         if text.len() > self.limits.file_bytes_max {
             let max = self.limits.file_bytes_max;
@@ -171,7 +175,7 @@ impl<'a> Parser<'a> {
         &mut self,
         source: &mut Source<'_>,
         depth: usize,
-        inside: Inside,
+        inside: Inside<'_>,
         into: &mut Vec<Directive>,
     ) -> Result<(), Stop> {
         loop {
@@ -185,11 +189,15 @@ impl<'a> Parser<'a> {
                     self.report.error(&at, "unexpected {, a block needs a name");
                     return Err(Stop::File);
                 }
-                TokenKind::Close if inside == Inside::Block => return Ok(()),
+                TokenKind::Close if matches!(inside, Inside::Block(_)) => return Ok(()),
                 TokenKind::Close => self.report.error(&at, "unexpected }, no block is open"),
-                TokenKind::End if inside == Inside::File => return Ok(()),
+                TokenKind::End if matches!(inside, Inside::File) => return Ok(()),
                 TokenKind::End => {
-                    self.report.error(&at, "end of file inside a block");
+                    let open = match inside {
+                        Inside::Block(open) => format!(": the }} of {open} is missing"),
+                        Inside::File => String::new(),
+                    };
+                    self.report.error(&at, format!("end of file inside a block{open}"));
                     return Err(Stop::File);
                 }
             }
@@ -255,7 +263,7 @@ impl<'a> Parser<'a> {
                     return Ok(());
                 }
                 TokenKind::End => {
-                    self.report.error(&here, "end of file inside a directive");
+                    self.report.error(&directive.location, "end of file inside a directive, a ; is missing");
                     return Err(Stop::File);
                 }
             }
@@ -279,7 +287,12 @@ impl<'a> Parser<'a> {
             self.report.error(at, "include takes files, not a block");
         }
         directive.has_block = true;
-        let result = self.block(source, depth + 1, Inside::Block, &mut directive.children);
+        let (location, name) = (&directive.location, &directive.name);
+        let open = match directive.arg() {
+            Some(arg) => format!("{name} {arg}, opened at {location},"),
+            None => format!("{name}, opened at {location},"),
+        };
+        let result = self.block(source, depth + 1, Inside::Block(&open), &mut directive.children);
         into.push(directive);
         result
     }
@@ -325,10 +338,11 @@ impl<'a> Parser<'a> {
     }
 }
 
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Inside {
+#[derive(Clone, Copy)]
+enum Inside<'a> {
     File,
-    Block,
+    /// What the block is and where it begins, for the operator.
+    Block(&'a str),
 }
 
 /// One file being read. `again` is a token that was looked at and belongs to what follows.

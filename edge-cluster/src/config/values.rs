@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::build_vhost::parse_rule;
 use super::diagnostic::{Location, Report, Severity, nearest};
-use super::table::{DirectiveSpec, Kind, Scope, find, join};
+use super::table::{DirectiveSpec, Kind, ROOT, Scope, find, join, walk};
 use super::tree::Directive;
 
 /// The value of one directive: as the configuration says, or the default.
@@ -87,7 +88,7 @@ impl Reader<'_> {
                 return;
             }
             Kind::Opaque => vec![written(directive)],
-            Kind::Rule => vec![directive.args.join(" ")],
+            Kind::Rule => vec![self.rule(shown, directive)],
             _ => {
                 if directive.has_block && !self.silent {
                     self.report.warn(at, format!("{shown} takes no block, what it holds has no effect"));
@@ -98,6 +99,16 @@ impl Reader<'_> {
         let setting = self.values.0.entry(path.into()).or_default();
         setting.words.extend(words);
         setting.location.get_or_insert_with(|| at.clone());
+    }
+
+    /// A rule that cannot be read is named here, where it stands: several of a name are one setting.
+    fn rule(&mut self, shown: &str, directive: &Directive) -> String {
+        let text = directive.args.join(" ");
+        if parse_rule(&text).is_none() {
+            let message = format!("{shown} is publish or play and all, an address or a range, not {text:?}");
+            self.report.error(&directive.location, message);
+        }
+        text
     }
 
     /// The words of a directive that count.
@@ -196,7 +207,8 @@ impl Reader<'_> {
             Unknown::Warn => Severity::Warning,
         };
         let message = format!("unknown directive {}", join(shown, &directive.name));
-        let suggestion = nearest(&directive.name, table.iter().map(|spec| spec.name));
+        let suggestion =
+            elsewhere(directive).or_else(|| nearest(&directive.name, table.iter().map(|spec| spec.name)));
         self.report.push(severity, &directive.location, message, suggestion);
     }
 
@@ -209,6 +221,18 @@ impl Reader<'_> {
             self.warn(directive, format!("second {name} without effect, the first at {first} counts"));
         }
     }
+}
+
+/// The first place where a directive of this name and form belongs: many are written one block too far out or in.
+fn elsewhere(directive: &Directive) -> Option<String> {
+    let mut found = None;
+    walk(ROOT, "", &mut |path, spec| {
+        let is_block = matches!(spec.kind, Kind::Block(_) | Kind::Opaque);
+        if found.is_none() && spec.name == directive.name && is_block == directive.has_block {
+            found = Some(path.to_owned());
+        }
+    });
+    found
 }
 
 /// A directive without comments and line ends.

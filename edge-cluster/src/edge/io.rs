@@ -158,6 +158,8 @@ pub enum Output {
         conn: ConnId,
         /// Where to.
         target: HostPort,
+        /// Addresses that are not connected to, with [`ConnectFailure::OwnAddress`].
+        own: Arc<OwnAddresses>,
         /// For resolving and connecting together.
         timeout: Duration,
     },

@@ -146,7 +146,7 @@ impl Edge {
     }
 
     fn outlet_origin(&self, stream: &Stream) -> OriginSettings {
-        let mut origin = OriginSettings::of(&self.config, &stream.vhost, Arc::clone(&self.options.own));
+        let mut origin = OriginSettings::of(&self.config, &stream.vhost, self.own_for(&stream.vhost));
         // The shared segments are cut to this size.
         origin.connection.chunk_size = stream.chunk_size;
         if stream.vhost.cluster.identify {

@@ -109,7 +109,7 @@ impl Edge {
     }
 
     fn pull_settings(&self, stream: &Stream) -> Arc<PullSettings> {
-        let own = Arc::clone(&self.options.own);
+        let own = self.own_for(&stream.vhost);
         let mut origin = OriginSettings::of(&self.config, &stream.vhost, own);
         if stream.vhost.cluster.identify {
             origin.identity.clone_from(&self.options.identity);

@@ -1,5 +1,6 @@
 //! Connections that this shard opens: whose they are, and their way through the machine.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -9,10 +10,11 @@ use super::event::{CloseReason, Event, UpstreamKind};
 use super::io::Output;
 use super::meter::Meter;
 use super::streams::StreamId;
+use super::vhosts::Vhost;
 use super::{Conn, Edge};
-use crate::config::HostPort;
+use crate::config::{DEFAULT_VHOST, HostPort};
 use crate::conn::ConnId;
-use crate::upstream::{ConnectFailure, UpstreamInput};
+use crate::upstream::{ConnectFailure, OwnAddresses, UpstreamInput};
 
 /// A connection to an upstream server.
 #[derive(Debug)]
@@ -49,6 +51,20 @@ impl Owner {
 
 impl Edge {
     /// A machine wants a connection.
+    /// Listeners of this server that streams of `vhost` must not be asked for at, or sent to: all of them, unless its
+    /// `cluster.vhost` is another vhost here that is no edge, where such a circle ends.
+    pub(super) fn own_for(&self, vhost: &Vhost) -> Arc<OwnAddresses> {
+        let asked = vhost.cluster.vhost.replace("[vhost]", &vhost.name);
+        // A parameter `domain` of the client may still lead back: such a pull hears nothing and is given up.
+        // The default vhost is not named to an origin: the host of the client is, which leads here again.
+        let is_named = !asked.is_empty() && asked != DEFAULT_VHOST;
+        let ends = |found: &Arc<Vhost>| !found.cluster.is_edge();
+        if vhost.cluster.is_edge() && is_named && self.vhosts.find(&asked).is_some_and(ends) {
+            return Arc::default();
+        }
+        Arc::clone(&self.options.own)
+    }
+
     pub(super) fn open_upstream(
         &mut self,
         now: Instant,
@@ -61,12 +77,14 @@ impl Edge {
         self.totals.upstream_attempts += 1;
         let upstream = Upstream { owner, opened: now, attempt, meter: Meter::new(now), farewell: None };
         self.conns.insert(conn, Conn::Upstream(Box::new(upstream)));
-        let key = match owner {
-            Owner::Pull(id) | Owner::Outlet(id, _) => self.streams.get(id).map(|stream| stream.key.clone()),
+        let stream = match owner {
+            Owner::Pull(id) | Owner::Outlet(id, _) => self.streams.get(id),
             Owner::Probe(_) => None,
         };
+        let own = stream.map_or_else(|| Arc::clone(&self.options.own), |stream| self.own_for(&stream.vhost));
+        let key = stream.map(|stream| stream.key.clone());
         self.event(Event::UpstreamConnecting { kind: owner.kind(), key, conn, target: target.clone() });
-        self.outputs.push_back(Output::Connect { conn, target, timeout });
+        self.outputs.push_back(Output::Connect { conn, target, own, timeout });
         conn
     }
 

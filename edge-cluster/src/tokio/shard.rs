@@ -53,7 +53,6 @@ pub(super) struct Shard {
     /// All connections read into the same buffer, one after the other.
     scratch: RefCell<BytesMut>,
     names: RefCell<Names>,
-    own: RefCell<Arc<OwnAddresses>>,
     /// The machine's next deadline is earlier than the one in `armed`.
     clock: Notify,
     /// The deadline that the shard's own loop waits for.
@@ -86,7 +85,6 @@ pub(super) fn spawn(setup: ShardSetup, inbox: mpsc::UnboundedReceiver<Order>) ->
 async fn run(setup: ShardSetup, mut inbox: mpsc::UnboundedReceiver<Order>) {
     let ShardSetup { shard: id, shared, config, options, seed } = setup;
     let shards = u16::try_from(shared.shards.len()).unwrap_or(u16::MAX);
-    let own = Arc::clone(&options.own);
     let machine = Machine::new(config, options, id, shards, seed, now());
     let shard = Rc::new(Shard {
         id,
@@ -97,7 +95,6 @@ async fn run(setup: ShardSetup, mut inbox: mpsc::UnboundedReceiver<Order>) {
         writers: RefCell::default(),
         scratch: RefCell::default(),
         names: RefCell::default(),
-        own: RefCell::new(own),
         clock: Notify::new(),
         armed: Cell::new(None),
     });
@@ -210,7 +207,6 @@ impl Shard {
                 let _ = reply.send(conn.is_some());
             }
             Order::Reload(config, own, done) => {
-                self.own.replace(Arc::clone(&own));
                 self.input(Input::Listening(own));
                 self.input(Input::Reload(config));
                 let _ = done.send(());
@@ -307,7 +303,7 @@ impl Shard {
                     None => self.input(Input::Closed { conn }),
                 }
             }
-            Output::Connect { conn, target, timeout } => self.connect(conn, target, timeout),
+            Output::Connect { conn, target, own, timeout } => self.connect(conn, target, own, timeout),
             Output::Move { conn, to, state } => {
                 if let Some(link) = self.link(conn) {
                     link.move_to(to, state);
@@ -344,7 +340,7 @@ impl Shard {
         }
     }
 
-    fn connect(self: &Rc<Self>, conn: ConnId, target: HostPort, timeout: Duration) {
+    fn connect(self: &Rc<Self>, conn: ConnId, target: HostPort, own: Arc<OwnAddresses>, timeout: Duration) {
         let shard = Rc::clone(self);
         let task = spawn_local(async move {
             let deadline = Instant::now() + timeout;
@@ -353,7 +349,6 @@ impl Shard {
                 Some(addrs) => Ok(addrs),
                 None => connect::resolve(&target, deadline).await,
             };
-            let own = Arc::clone(&shard.own.borrow());
             let connected = match &addrs {
                 Ok(addrs) => connect::connect(addrs, &own, deadline).await,
                 Err(failure) => Err(*failure),

@@ -11,7 +11,7 @@ use axum::http::header::{
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use edge_cluster::config::BasicAuth;
+use edge_cluster::config::ApiAuth;
 
 use super::{BODY_BYTES_MAX, Roles};
 use crate::app::App;
@@ -40,7 +40,11 @@ pub(super) async fn guard(State(guarded): State<Guarded>, request: Request, next
         // Browsers ask before they have a password to give.
         StatusCode::OK.into_response()
     } else if !auth.is_none_or(|auth| allowed(auth, request.headers())) {
-        (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, r#"Basic realm="srs-edge""#)]).into_response()
+        let asked = match auth {
+            Some(ApiAuth::Bearer(_)) => "Bearer",
+            _ => r#"Basic realm="srs-edge""#,
+        };
+        (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, asked)]).into_response()
     } else if body_bytes(request.headers()) > BODY_BYTES_MAX {
         StatusCode::PAYLOAD_TOO_LARGE.into_response()
     } else {
@@ -70,11 +74,18 @@ fn body_bytes(headers: &HeaderMap) -> u64 {
     length.and_then(|length| length.parse().ok()).unwrap_or(0)
 }
 
-fn allowed(auth: &BasicAuth, headers: &HeaderMap) -> bool {
-    let expected = base64(format!("{}:{}", auth.username, auth.password).as_bytes());
+fn allowed(auth: &ApiAuth, headers: &HeaderMap) -> bool {
+    let (name, expected) = match auth {
+        ApiAuth::Basic(basic) => {
+            ("basic", base64(format!("{}:{}", basic.username, basic.password).as_bytes()))
+        }
+        ApiAuth::Bearer(bearer) => ("bearer", bearer.token.clone()),
+        // A way that this program does not know lets nobody in.
+        _ => return false,
+    };
     let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let Some((scheme, given)) = given.split_once(' ') else { return false };
-    scheme.eq_ignore_ascii_case("basic") && same(given.trim().as_bytes(), expected.as_bytes())
+    scheme.eq_ignore_ascii_case(name) && same(given.trim().as_bytes(), expected.as_bytes())
 }
 
 /// Compares without telling by the time it takes how much was right.

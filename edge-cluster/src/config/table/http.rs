@@ -5,7 +5,17 @@ use super::Reload::{Live, Restart};
 use super::{DirectiveSpec, PORT_OR_ENDPOINT, block, row};
 
 const AUTH: &[DirectiveSpec] = &[
-    row("enabled", Switch, "off", Live, "Asks for a name and a password on every path that contains /api/."),
+    row("enabled", Switch, "off", Live, "Asks who it is on every path that contains /api/."),
+    row("type", Text, "basic", Live, "basic asks for a name and a password, bearer for a token."),
+    row("token", Text, "", Live, "The token that must be given with type bearer."),
+    row(
+        "rtc_bearer_enabled",
+        Switch,
+        "off",
+        Live,
+        "Asks for the token on the paths of WebRTC, too; there are none.",
+    )
+    .ignored(),
     row("username", Text, "", Live, "The name that must be given."),
     row("password", Text, "", Live, "The password that must be given."),
 ];
@@ -42,7 +52,7 @@ pub(super) const API: &[DirectiveSpec] = &[
         "Where the HTTP API listens; may be that of http_server.",
     ),
     row("crossdomain", Switch, "on", Live, "Lets pages of other sites use the HTTP API (CORS headers)."),
-    block("auth", AUTH, "Basic authentication of the HTTP API."),
+    block("auth", AUTH, "Authentication of the HTTP API."),
     block("raw_api", RAW_API, "Commands of the HTTP API that change the server."),
     block("https", API_HTTPS, "The HTTP API over TLS.").later(),
 ];

@@ -1,7 +1,7 @@
 //! Directives outside of vhosts (spec 2.1, 2.4, 2.5).
 
 use super::Kind::{Bytes, Choice, Endpoints, Integer, Networks, Number, Opaque, Switch, Text, Texts};
-use super::Reload::{Listeners, Live, NewConnections, NextUse, NoEffect, Restart};
+use super::Reload::{Listeners, Live, NewConnections, NewSources, NextUse, NoEffect, Restart};
 use super::vhost::{CHUNK_SIZE, VHOST};
 use super::{ANY, DirectiveSpec, PORT_OR_ENDPOINT, block, http, row};
 
@@ -15,7 +15,7 @@ const RTMP: &[DirectiveSpec] = &[
         "chunk_size",
         CHUNK_SIZE,
         "",
-        NewConnections,
+        NewSources,
         "New form of the root directive chunk_size, which it replaces.",
     )
     .unit("bytes")
@@ -60,7 +60,14 @@ const STATS: &[DirectiveSpec] = &[
     row("disk", Texts, "", Restart, "Which disks are reported.").no_variable().later(),
 ];
 
+const HEARTBEAT_AUTH: &[DirectiveSpec] = &[
+    row("enabled", Switch, "off", NextUse, "Says to the web address who reports."),
+    row("type", Text, "", NextUse, "bearer sends a token."),
+    row("token", Text, "", NextUse, "The token that is sent."),
+];
+
 const HEARTBEAT: &[DirectiveSpec] = &[
+    block("auth", HEARTBEAT_AUTH, "Authentication of the reports."),
     row("enabled", Switch, "off", NextUse, "Reports this server to a web address again and again."),
     row("interval", Number, "10", NextUse, "Time between two reports.").unit("s"),
     row("url", Text, "http://127.0.0.1:8085/api/v1/servers", NextUse, "Where the reports are posted."),
@@ -172,7 +179,7 @@ pub const ROOT: &[DirectiveSpec] = &[
     ),
     block("rtmp", RTMP, "New form of listen and chunk_size (SRS 7.0.64 and later)."),
     block("rtmps", RTMPS, "RTMP over TLS.").later(),
-    row("chunk_size", CHUNK_SIZE, "60000", NewConnections, "Size of the chunks that are sent, 128 to 65536.")
+    row("chunk_size", CHUNK_SIZE, "60000", NewSources, "Size of the chunks that are sent, 128 to 65536.")
         .unit("bytes")
         .also(&["SRS_VHOST_CHUNK_SIZE"]),
     row(

@@ -222,19 +222,19 @@ const FORWARD: &[DirectiveSpec] = &[
 ];
 
 const HTTP_REMUX: &[DirectiveSpec] = &[
-    row("enabled", Switch, "off", NewSources, "Serves the streams of the vhost over HTTP."),
+    row("enabled", Switch, "off", NewConnections, "Serves the streams of the vhost over HTTP."),
     row(
         "mount",
         Text,
         "[vhost]/[app]/[stream].flv",
-        NewSources,
+        NewConnections,
         "Address of a stream; the extension chooses the format.",
     ),
     row(
         "fast_cache",
         Number,
         "0",
-        NewSources,
+        NewConnections,
         "Seconds of audio that are kept for a quick start of .aac and .mp3.",
     )
     .unit("s")
@@ -243,12 +243,12 @@ const HTTP_REMUX: &[DirectiveSpec] = &[
         "drop_if_not_match",
         Switch,
         "on",
-        NewSources,
+        NewConnections,
         "Drops audio or video that the FLV header does not announce.",
     ),
-    row("has_audio", Switch, "on", NewSources, "Announces audio in the FLV header."),
-    row("has_video", Switch, "on", NewSources, "Announces video in the FLV header."),
-    row("guess_has_av", Switch, "on", NewSources, "Announces in the FLV header what the stream has."),
+    row("has_audio", Switch, "on", NewConnections, "Announces audio in the FLV header."),
+    row("has_video", Switch, "on", NewConnections, "Announces video in the FLV header."),
+    row("guess_has_av", Switch, "on", NewConnections, "Announces in the FLV header what the stream has."),
 ];
 
 const HTTP_STATIC: &[DirectiveSpec] = &[
@@ -264,7 +264,7 @@ pub(super) const VHOST: &[DirectiveSpec] = &[
         "chunk_size",
         CHUNK_SIZE,
         "",
-        NewConnections,
+        NewSources,
         "Size of the chunks that are sent; the one of the root where absent.",
     )
     .unit("bytes"),
@@ -285,13 +285,7 @@ pub(super) const VHOST: &[DirectiveSpec] = &[
     )
     .unit("bytes"),
     row("tcp_nodelay", Switch, "off", NewConnections, "Sends small writes at once."),
-    row(
-        "min_latency",
-        Switch,
-        "off",
-        NewConnections,
-        "Prefers low latency to few writes; mw_msgs becomes 0.",
-    ),
+    row("min_latency", Switch, "off", Live, "Prefers low latency to few writes; mw_msgs becomes 0."),
     block("cluster", CLUSTER, "Edge or origin, and where the streams are."),
     block("play", PLAY, "How streams are sent to viewers."),
     block("publish", PUBLISH, "How streams are received from publishers."),
