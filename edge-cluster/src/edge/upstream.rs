@@ -50,7 +50,6 @@ impl Owner {
 }
 
 impl Edge {
-    /// A machine wants a connection.
     /// Listeners of this server that streams of `vhost` must not be asked for at, or sent to: all of them, unless its
     /// `cluster.vhost` is another vhost here that is no edge, where such a circle ends.
     pub(super) fn own_for(&self, vhost: &Vhost) -> Arc<OwnAddresses> {
@@ -65,6 +64,7 @@ impl Edge {
         Arc::clone(&self.options.own)
     }
 
+    /// A machine wants a connection.
     pub(super) fn open_upstream(
         &mut self,
         now: Instant,
