@@ -504,6 +504,9 @@ fn what_the_http_api_shows_is_read_from_headers_and_metadata() {
         (picture.codec.as_str(), picture.profile.as_str(), picture.level.as_str()),
         ("H264", "High", "3.1")
     );
+    let mut whole = World::new(MIN_LATENCY);
+    whole.push(&[media(MediaKind::Video, 0, &[0x17, 0, 0, 0, 0, 1, 100, 0, 40, 0xff])]);
+    assert_eq!(whole.ingest.stats().picture.as_ref().expect("video").level, "4", "not 4.0");
     let sound = stats.sound.as_ref().expect("audio");
     assert_eq!((sound.codec.as_str(), sound.profile.as_str()), ("AAC", "LC"));
     assert_eq!((sound.sample_rate, sound.channels), (48_000, 2));
