@@ -251,13 +251,8 @@ proptest! {
         if pairs(&|key| key == "a").is_empty() {
             prop_assert_eq!(cut, None);
         } else {
-            // The count of an associative array is only a hint and stays.
-            let (mut cut, mut expected) = (cut.expect("changed").to_vec(), frame(pairs(&|key| key != "a")).to_vec());
-            if ecma {
-                cut.drain(14..18);
-                expected.drain(14..18);
-            }
-            prop_assert_eq!(cut, expected);
+            // Some players read as many properties as an associative array says that it has.
+            prop_assert_eq!(cut.expect("changed"), frame(pairs(&|key| key != "a")));
         }
     }
 

@@ -4,7 +4,19 @@ use std::sync::Mutex;
 
 use serde::Serialize;
 
-/// The result of a reload. `state` is 0 before the first one, 1 while one is under way, 2 afterwards.
+/// What `err` is for a configuration that is refused; the number is that of SRS.
+const CONFIG_INVALID: u32 = 1023;
+
+/// How far a reload is; scripts wait for the numbers of SRS.
+#[derive(Clone, Copy)]
+enum State {
+    None = 0,
+    UnderWay = 10,
+    Refused = 20,
+    Done = 90,
+}
+
+/// The result of a reload.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub(crate) struct Report {
     /// 0 is good.
@@ -21,24 +33,30 @@ pub(crate) struct ReloadStatus(Mutex<Report>);
 
 impl Default for ReloadStatus {
     fn default() -> Self {
-        Self(Mutex::new(Report { err: 0, msg: "no reload yet".into(), state: 0, rid: String::new() }))
+        Self(Mutex::new(Report {
+            err: 0,
+            msg: "no reload yet".into(),
+            state: State::None as u32,
+            rid: String::new(),
+        }))
     }
 }
 
 impl ReloadStatus {
     /// A reload begins.
     pub(crate) fn begin(&self) {
-        self.set(Report { err: 0, msg: "under way".into(), state: 1, rid: crate::id::random(8) });
+        let state = State::UnderWay as u32;
+        self.set(Report { err: 0, msg: "under way".into(), state, rid: crate::id::random(8) });
     }
 
     /// It is done, or refused for a reason.
     pub(crate) fn end(&self, result: &Result<(), String>) {
-        let (err, msg) = match result {
-            Ok(()) => (0, "Success".to_owned()),
-            Err(reason) => (1, reason.clone()),
+        let (err, msg, state) = match result {
+            Ok(()) => (0, "Success".to_owned(), State::Done as u32),
+            Err(reason) => (CONFIG_INVALID, reason.clone(), State::Refused as u32),
         };
         let rid = self.last().rid;
-        self.set(Report { err, msg, state: 2, rid });
+        self.set(Report { err, msg, state, rid });
     }
 
     /// The result of the last one.

@@ -63,6 +63,7 @@ fn row_23_http_api_shapes() {
         (&stream["name"], &stream["app"], &stream["url"]),
         (&"show".into(), &"live".into(), &"/live/show".into())
     );
+    assert_eq!(stream["tcUrl"], url.as_str(), "what the publisher connected to");
     assert_eq!((&stream["vhost"], &stream["clients"]), (&vhost["id"], &2.into()));
     assert_eq!(stream["publish"]["active"], true);
     assert!(stream["recv_bytes"].as_u64().unwrap() > 0 && stream["frames"].as_u64().unwrap() > 0, "{stream}");
@@ -157,6 +158,8 @@ fn row_23_other_sites_functions_and_passwords() {
 
     let from_site = request(http, "GET", "/api/v1/versions", &format!("{good}Origin: http://a\r\n"));
     assert_eq!(from_site.header("access-control-allow-origin"), Some("*"));
+    let headers = from_site.header("access-control-allow-headers").unwrap();
+    assert!(headers.starts_with("*,authorization,"), "any header of theirs, as with SRS: {headers}");
     assert_eq!(request(http, "GET", "/api/v1/versions", good).header("access-control-allow-origin"), None);
 
     let function = request(http, "GET", "/api/v1/versions?callback=cb.x", good).text();
@@ -201,13 +204,15 @@ fn row_23_raw_api() {
     assert_eq!(raw("reload-fetch")["data"]["state"], 0);
     assert_eq!(raw("reload")["code"], 0);
     let data = wait_until("the reload is done", || {
-        Some(raw("reload-fetch")["data"].clone()).filter(|d| d["state"] == 2)
+        Some(raw("reload-fetch")["data"].clone()).filter(|d| d["state"] == 90)
     });
     assert_eq!((&data["err"], &data["msg"]), (&0.into(), &"Success".into()));
     folder.write("a.conf", "listen;");
     assert_eq!(raw("reload")["code"], 0);
-    let failed =
-        wait_until("it is refused", || Some(raw("reload-fetch")["data"].clone()).filter(|d| d["err"] == 1));
+    let failed = wait_until("it is refused", || {
+        Some(raw("reload-fetch")["data"].clone()).filter(|d| d["state"] == 20)
+    });
+    assert_eq!(failed["err"], 1023);
     assert!(failed["msg"].as_str().unwrap().contains("listen"), "{failed}");
 
     let (_folder, _server, _rtmp, http) = serve("raw-off", "", "");
@@ -258,8 +263,9 @@ fn row_36_counters_for_prometheus() {
         let labels = r#"label="cn",tag="a\\b""#;
         for line in [
             format!("srs_streams{{{labels}}} 1"),
-            format!("srs_clients{{type=\"fmle-publish\",{labels}}} 1"),
-            format!("srs_clients{{type=\"rtmp-play\",{labels}}} 0"),
+            format!("srs_clients{{{labels}}} 1"),
+            format!("srs_clients_by_type{{type=\"fmle-publish\",{labels}}} 1"),
+            format!("srs_clients_by_type{{type=\"rtmp-play\",{labels}}} 0"),
             "# TYPE srs_receive_bytes_total counter".to_owned(),
             format!("srs_media_sheds_total{{{labels}}} 0"),
             "# TYPE srs_media_bytes_max gauge".to_owned(),

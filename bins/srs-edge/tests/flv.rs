@@ -103,6 +103,7 @@ fn row_24_http_flv_on_an_edge_pulls_like_a_player() {
         (&play["action"], &play["param"], &play["pageUrl"]),
         (&"on_play".into(), &"?token=1".into(), &"http://page/".into())
     );
+    assert_eq!(play["tcUrl"], "rtmp://__defaultVhost__/live");
 
     drop(viewer);
     assert_eq!(web.next().json()["action"], "on_stop");

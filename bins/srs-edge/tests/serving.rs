@@ -61,6 +61,7 @@ fn origins_are_told_who_pulls() {
         assert!(told, "{connect:?}");
         assert_eq!(values.get("srs_id").and_then(Value::as_str), Some("vid-mine"));
         assert_eq!(values.get("srs_pid").and_then(Value::as_number), Some(server.child.id().into()));
+        assert_eq!(values.get("srs_version").and_then(Value::as_str), Some(env!("CARGO_PKG_VERSION")));
         assert!(values.get("srs_server_ip").is_some());
     }
 }

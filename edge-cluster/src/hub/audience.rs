@@ -23,6 +23,11 @@ impl Hub {
         if let Some(at) = self.join_point(join.kind) {
             new.place = Place::Begin { at, known: None };
             new.exempt_before = self.store.end();
+            if join.kind == JoinKind::Upstream {
+                let mut numbers = (at..self.store.end()).rev();
+                let has = |number: &u64| self.store.segment(*number).is_some_and(|s| s.has_metadata());
+                new.private_until = numbers.find(has).map_or(0, |number| number + 1);
+            }
         }
         self.keeps_key |= join.kind == JoinKind::Upstream;
         match self.viewers.get_mut(slot as usize) {

@@ -94,7 +94,7 @@ fn video_details(picture: &mut VideoSnapshot, tag: &VideoTag<'_>) {
                 244 => "High(444)".to_owned(),
                 other => other.to_string(),
             };
-            picture.level = format!("{}.{}", level / 10, level % 10);
+            picture.level = level_name(level / 10, level % 10);
         }
         [_, profile, _, _, _, _, _, _, _, _, _, _, level, ..] if is("HEVC") => {
             picture.profile = match profile & 0x1f {
@@ -103,9 +103,17 @@ fn video_details(picture: &mut VideoSnapshot, tag: &VideoTag<'_>) {
                 other => other.to_string(),
             };
             // Thirty units are one level.
-            picture.level = format!("{}.{}", level / 30, level % 30 / 3);
+            picture.level = level_name(level / 30, level % 30 / 3);
         }
         _ => {}
+    }
+}
+
+/// `4` or `3.1`, as the standards and SRS write levels.
+fn level_name(whole: u8, tenth: u8) -> String {
+    match tenth {
+        0 => whole.to_string(),
+        tenth => format!("{whole}.{tenth}"),
     }
 }
 

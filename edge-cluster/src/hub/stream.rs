@@ -322,10 +322,14 @@ impl Hub {
     fn visit(&mut self, now: Instant, number: u64, segment: &StreamSegment) -> u64 {
         let (allowed, end) = (self.store.allowed(), self.store.end());
         let gop_start = self.gop.start().unwrap_or(end);
+        let has_metadata = segment.has_metadata();
         let mut slowest = end;
         let mut is_late = false;
         for slot in 0..self.viewers.len() {
             let Some(viewer) = self.viewers.get_mut(slot).and_then(Option::as_mut) else { continue };
+            if has_metadata && viewer.kind == JoinKind::Upstream {
+                viewer.private_until = number + 1;
+            }
             let holds_back = viewer.kind == JoinKind::Viewer && self.settings.start_at_keyframe;
             if let Place::Waiting = viewer.place
                 && (segment.summary.frames > 0 || !holds_back)

@@ -71,6 +71,11 @@ impl StreamSegment {
         Self { epoch, number, chunks: Arc::new(chunks), headers, headers_behind, atc, summary }
     }
 
+    /// Whether there is metadata among the messages.
+    pub(super) fn has_metadata(&self) -> bool {
+        self.summary.data > 0 && !Arc::ptr_eq(&self.headers, &self.headers_behind)
+    }
+
     /// Bytes of heap this segment holds, without its headers.
     pub fn memory_bytes(&self) -> usize {
         size_of::<Self>() + self.chunks.memory_bytes()

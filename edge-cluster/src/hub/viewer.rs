@@ -66,6 +66,9 @@ pub(super) struct Viewer {
     pub(super) misses: Misses,
     /// Inter frames are left out until a key frame.
     pub(super) waits_for_key: bool,
+    /// Messages in front of this segment are written for it alone: an upstream server gets metadata in the form of
+    /// encoders, which asks it to keep that for those who come later.
+    pub(super) private_until: u64,
     /// It was told another chunk size than the segments have.
     pub(super) has_other_chunks: bool,
     pub(super) is_listed: bool,
@@ -136,6 +139,7 @@ impl Viewer {
             wants_video: true,
             misses: Misses::default(),
             waits_for_key: false,
+            private_until: 0,
             has_other_chunks: false,
             is_listed: false,
             is_given_up: false,
@@ -158,7 +162,8 @@ impl Viewer {
     /// Whether messages must be written for it alone.
     pub(super) fn is_private(&self, settings: &StreamSettings) -> bool {
         let is_filtered = !self.wants_audio || !self.wants_video || self.waits_for_key;
-        is_filtered || self.has_other_chunks || self.has_interval(settings)
+        let is_told_metadata = self.position().is_some_and(|at| at < self.private_until);
+        is_filtered || is_told_metadata || self.has_other_chunks || self.has_interval(settings)
     }
 
     /// Whether it gets one message per write.

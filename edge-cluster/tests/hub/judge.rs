@@ -172,10 +172,11 @@ impl Run {
         self.note();
     }
 
-    /// The corrected line of times: what spec 9.6 `full` makes of the deltas of all messages.
+    /// The corrected line of times: what spec 9.6 `full` makes of the deltas of all messages. Another source goes on behind
+    /// the latest of the last ones' times.
     fn line(&self) -> Vec<i64> {
         let mut last: Option<(u32, u32)> = None;
-        let mut line = 0_i64;
+        let (mut line, mut reached) = (0_i64, 0_i64);
         self.told
             .iter()
             .map(|told| {
@@ -183,8 +184,15 @@ impl Run {
                 if told.media.kind != MediaKind::Data {
                     if let Some((before, epoch)) = last {
                         let delta = i64::from(time.wrapping_sub(before).cast_signed());
-                        let jumps = epoch != told.epoch || delta.abs() > 250;
-                        line += if jumps { 10 } else { delta };
+                        line = match (epoch != told.epoch, delta.abs() > 250) {
+                            (true, _) => reached + 10,
+                            (_, true) => line + 10,
+                            _ => line + delta,
+                        };
+                        if epoch != told.epoch || delta.abs() > 250 || !(-250..0).contains(&(line - reached))
+                        {
+                            reached = line;
+                        }
                     }
                     last = Some((time, told.epoch));
                 }

@@ -4,8 +4,31 @@ use edge_cluster::hub::{HubEvent, JoinKind, Lane, Shed};
 use rtmp_core::{Media, MediaKind};
 
 use crate::world::{
-    MIN_LATENCY, World, audio, gop, inter, key, media, metadata, number, opening, video_header,
+    MIN_LATENCY, World, audio, cue_point, gop, inter, key, media, metadata, number, opening, video_header,
 };
+
+#[test]
+fn row_11_an_upstream_server_is_told_metadata_apart_from_viewers() {
+    let mut world = World::new(MIN_LATENCY);
+    let (viewer, upstream) = (world.viewer(), world.join(Lane::Chunks, JoinKind::Upstream));
+    world.push_each(&opening(0));
+    world.push_each(&gop(0, 3));
+    let wholes = world.players[upstream].wholes;
+    assert!(wholes > 0, "media is shared");
+    // One that is late gets what is in front of the metadata, too, in the same way, and shares again behind it.
+    world.players[upstream].window = 0;
+    world.push_each(&[key(200, 0), metadata(240, "a", "b"), inter(240, 0), cue_point(250)]);
+    world.open(upstream, usize::MAX);
+    world.push_each(&[inter(280, 0), inter(320, 0)]);
+    assert!(world.players[upstream].wholes > wholes);
+    // One that comes later begins in front of the metadata.
+    let late = world.join(Lane::Chunks, JoinKind::Upstream);
+    world.push_each(&[inter(360, 0)]);
+    assert_eq!(world.players[upstream].letters(), world.players[viewer].letters());
+    assert!(world.players[late].letters().ends_with("KMVDVVV"), "{}", world.players[late].letters());
+    let told = |player: usize| world.players[player].private.data;
+    assert_eq!((told(viewer), told(upstream), told(late)), (0, 2, 2), "metadata, but not what is none");
+}
 
 #[test]
 fn row_13_gop_cache_starts_at_the_key_frame() {
@@ -504,6 +527,9 @@ fn what_the_http_api_shows_is_read_from_headers_and_metadata() {
         (picture.codec.as_str(), picture.profile.as_str(), picture.level.as_str()),
         ("H264", "High", "3.1")
     );
+    let mut whole = World::new(MIN_LATENCY);
+    whole.push(&[media(MediaKind::Video, 0, &[0x17, 0, 0, 0, 0, 1, 100, 0, 40, 0xff])]);
+    assert_eq!(whole.ingest.stats().picture.as_ref().expect("video").level, "4", "not 4.0");
     let sound = stats.sound.as_ref().expect("audio");
     assert_eq!((sound.codec.as_str(), sound.profile.as_str()), ("AAC", "LC"));
     assert_eq!((sound.sample_rate, sound.channels), (48_000, 2));

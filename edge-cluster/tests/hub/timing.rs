@@ -53,6 +53,21 @@ fn row_15_mix_correct_puts_audio_and_video_in_order() {
 }
 
 #[test]
+fn row_15_another_source_goes_on_behind_the_sound_and_the_pictures_of_the_last_one() {
+    for vhost in [MIN_LATENCY, "min_latency on; play { time_jitter zero; }"] {
+        let mut world = World::new(vhost);
+        let viewer = world.viewer();
+        // Encoders end with a picture that is older than the sound they have sent.
+        world.push_each(&[key(0, 0), audio(20, 0), inter(40, 1), audio(43, 1), audio(66, 2), inter(40, 2)]);
+        world.begin();
+        world.push_each(&[key(9_000, 3), audio(9_019, 3)]);
+        let times = world.players[viewer].times();
+        let (&latest, next) = (times[..6].iter().max().expect("times"), &times[6..]);
+        assert_eq!(next, [latest + 10, latest + 29], "{vhost}: {times:?}");
+    }
+}
+
+#[test]
 fn row_15_one_kind_alone_does_not_wait_for_the_other() {
     let mut world = World::new("min_latency on; play { mix_correct on; }");
     let viewer = world.viewer();

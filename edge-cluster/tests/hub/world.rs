@@ -115,6 +115,8 @@ pub(crate) struct Private {
     lane: Lane,
     msid: u32,
     pub(crate) messages: u32,
+    /// Data messages among them.
+    pub(crate) data: u32,
 }
 
 impl PrivateSink for Private {
@@ -124,6 +126,7 @@ impl PrivateSink for Private {
 
     fn send_media(&mut self, media: &Media) {
         self.messages += 1;
+        self.data += u32::from(media.kind == MediaKind::Data);
         match self.lane {
             Lane::Chunks => self.writer.write(&mut self.bytes, &media.message(self.msid)),
             Lane::Flv => flv::write_tag(&mut self.bytes, media),
@@ -165,7 +168,7 @@ impl Player {
         writer.set_chunk_size(chunk_size);
         Self {
             conn,
-            private: Private { bytes: BytesMut::new(), writer, lane, msid, messages: 0 },
+            private: Private { bytes: BytesMut::new(), writer, lane, msid, messages: 0, data: 0 },
             window: usize::MAX,
             wants_write: false,
             wire,

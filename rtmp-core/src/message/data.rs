@@ -77,8 +77,9 @@ fn next_text(decoder: &mut Decoder) -> Option<Text> {
     decoder.next_value().ok().flatten()?.as_text().cloned()
 }
 
-/// The data message `frame` without the property `key` of its object; everything else keeps its bytes. A relay
-/// removes `duration`, which players would take for the length of a recording. `None` when there is nothing to do.
+/// The data message `frame` without the property `key` of its object; everything else keeps its bytes, but for
+/// the number of properties that an associative array says it has. A relay removes `duration`, which players would take for
+/// the length of a recording. `None` when there is nothing to do.
 ///
 /// # Errors
 ///
@@ -100,13 +101,23 @@ pub fn without_property(frame: &Bytes, key: &str) -> Result<Option<Bytes>, AmfEr
     rest.skip(head_end);
     let mut out = BytesMut::with_capacity(frame.len());
     out.put_slice(frame.get(..head_end).unwrap_or_default());
+    let mut removed = 0_u32;
     for (name, _) in object {
         let from = rest.offset();
         rest.skip(name.len().saturating_add(2));
         rest.next_value()?;
         if *name != *key {
             out.put_slice(frame.get(from..rest.offset()).unwrap_or_default());
+        } else {
+            removed = removed.saturating_add(1);
         }
+    }
+    // An associative array says how many there are. Some players read as many, others until its end.
+    if let Value::EcmaArray(_) = value
+        && let Some(count) = out.get_mut(start.saturating_add(1)..head_end)
+        && let Ok(before) = <[u8; 4]>::try_from(&*count)
+    {
+        count.copy_from_slice(&u32::from_be_bytes(before).saturating_sub(removed).to_be_bytes());
     }
     out.put_slice(frame.get(rest.offset()..).unwrap_or_default());
     Ok(Some(out.freeze()))

@@ -1,8 +1,9 @@
 //! What is posted to a hook (spec 8): the fields of SRS in the order of SRS.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::process::identity::Identity;
 
@@ -40,72 +41,66 @@ pub(crate) struct Subject<'a> {
     pub(crate) app: &'a str,
     pub(crate) stream: &'a str,
     pub(crate) param: &'a str,
-    pub(crate) tc_url: &'a str,
+    pub(crate) tc_url: Cow<'a, str>,
     pub(crate) page_url: &'a str,
     pub(crate) stream_url: String,
     pub(crate) stream_id: &'a str,
 }
 
+/// A value of a field.
 #[derive(Serialize)]
-struct Body<'a> {
-    server_id: &'a str,
-    service_id: &'a str,
-    action: &'static str,
-    client_id: &'a str,
-    ip: IpAddr,
-    vhost: &'a str,
-    app: &'a str,
-    #[serde(rename = "tcUrl", skip_serializing_if = "Option::is_none")]
-    tc_url: Option<&'a str>,
-    // on_connect has the page in front of the stream, on_play behind it.
-    #[serde(rename = "pageUrl", skip_serializing_if = "Option::is_none")]
-    page_url_of_connect: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stream: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    param: Option<&'a str>,
-    #[serde(rename = "pageUrl", skip_serializing_if = "Option::is_none")]
-    page_url: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stream_url: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stream_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    send_bytes: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    recv_bytes: Option<u64>,
+#[serde(untagged)]
+enum Value<'a> {
+    Text(&'a str),
+    Ip(IpAddr),
+    Number(u64),
+}
+
+/// Fields in an order of their own for each action: scripts without a parser of JSON cut them out.
+struct Body<'a>(Vec<(&'static str, Value<'a>)>);
+
+impl Serialize for Body<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
 }
 
 /// The body of a request.
 pub(crate) fn body(identity: &Identity, action: Action, subject: &Subject<'_>) -> Vec<u8> {
-    let closed = match action {
-        Action::Close { sent_bytes, received_bytes } => Some((sent_bytes, received_bytes)),
-        _ => None,
-    };
-    let open = closed.is_none();
-    // Asked early, a client has not named its stream yet.
-    let stream = open && (action != Action::Connect || !subject.stream.is_empty());
-    let of_stream = open && action != Action::Connect;
-    let body = Body {
-        server_id: &identity.server,
-        service_id: &identity.service,
-        action: action.name(),
-        client_id: subject.client_id,
-        ip: subject.ip,
-        vhost: subject.vhost,
-        app: subject.app,
-        tc_url: open.then_some(subject.tc_url),
-        page_url_of_connect: (action == Action::Connect).then_some(subject.page_url),
-        stream: stream.then_some(subject.stream),
-        param: stream.then_some(subject.param),
-        page_url: (action == Action::Play).then_some(subject.page_url),
-        stream_url: of_stream.then_some(&subject.stream_url),
-        stream_id: of_stream.then_some(subject.stream_id),
-        send_bytes: closed.map(|(sent, _)| sent),
-        recv_bytes: closed.map(|(_, received)| received),
-    };
+    use Value::{Ip, Number, Text};
+
+    let mut fields = vec![
+        ("server_id", Text(&identity.server)),
+        ("service_id", Text(&identity.service)),
+        ("action", Text(action.name())),
+        ("client_id", Text(subject.client_id)),
+        ("ip", Ip(subject.ip)),
+        ("vhost", Text(subject.vhost)),
+        ("app", Text(subject.app)),
+    ];
+    let stream = || ("stream", Text(subject.stream));
+    let param = || ("param", Text(subject.param));
+    let tc_url = || ("tcUrl", Text(&subject.tc_url));
+    let page_url = || ("pageUrl", Text(subject.page_url));
+    let ids = || [("stream_url", Text(&subject.stream_url)), ("stream_id", Text(subject.stream_id))];
+    match action {
+        // Asked early, a client has not named its stream yet.
+        Action::Connect if subject.stream.is_empty() => fields.extend([tc_url(), page_url()]),
+        Action::Connect => fields.extend([stream(), param(), tc_url(), page_url()]),
+        Action::Close { sent_bytes, received_bytes } => {
+            fields.extend([("send_bytes", Number(sent_bytes)), ("recv_bytes", Number(received_bytes))]);
+        }
+        Action::Play => {
+            fields.extend([stream(), tc_url(), param(), page_url()]);
+            fields.extend(ids());
+        }
+        Action::Publish | Action::Unpublish | Action::Stop => {
+            fields.extend([tc_url(), stream(), param()]);
+            fields.extend(ids());
+        }
+    }
     // Text and numbers always have a form in JSON.
-    serde_json::to_vec(&body).unwrap_or_default()
+    serde_json::to_vec(&Body(fields)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -123,7 +118,7 @@ mod tests {
             app: "live",
             stream: "livestream",
             param: "?token=abc",
-            tc_url: "rtmp://192.168.1.10/live",
+            tc_url: "rtmp://192.168.1.10/live".into(),
             page_url,
             stream_url: "/live/livestream".into(),
             stream_id: "vid-9q8w7e6",
@@ -144,10 +139,14 @@ mod tests {
         for action in [Action::Publish, Action::Unpublish, Action::Stop] {
             expect(action, &format!("{STREAM},{IDS}"));
         }
-        expect(Action::Play, &format!(r#"{STREAM},"pageUrl":"http://p/",{IDS}"#));
+        const TC_URL: &str = r#""tcUrl":"rtmp://192.168.1.10/live""#;
+        expect(
+            Action::Play,
+            &format!(r#""stream":"livestream",{TC_URL},"param":"?token=abc","pageUrl":"http://p/",{IDS}"#),
+        );
         expect(
             Action::Connect,
-            r#""tcUrl":"rtmp://192.168.1.10/live","pageUrl":"http://p/","stream":"livestream","param":"?token=abc""#,
+            &format!(r#""stream":"livestream","param":"?token=abc",{TC_URL},"pageUrl":"http://p/""#),
         );
         expect(Action::Close { sent_bytes: 1, received_bytes: 2 }, r#""send_bytes":1,"recv_bytes":2"#);
     }

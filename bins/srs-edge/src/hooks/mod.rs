@@ -6,13 +6,14 @@ mod breaker;
 mod client;
 mod turns;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use edge_cluster::ConnId;
 use edge_cluster::config::{EdgeConfig, HooksConfig};
-use edge_cluster::edge::{ClientInfo, Question, QuestionKind, Verdict};
+use edge_cluster::edge::{ClientInfo, ClientKind, Question, QuestionKind, Verdict};
 use edge_cluster::tokio::Answer;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -195,7 +196,12 @@ fn subject(client: &ClientInfo) -> Subject<'_> {
         app: &client.key.app,
         stream: &client.stream,
         param: &client.param,
-        tc_url: &client.tc_url,
+        // Over HTTP nothing is connected to. SRS makes one up that a script for RTMP understands; the address that was
+        // asked for has the token in it, which `param` has already.
+        tc_url: match client.kind {
+            ClientKind::FlvPlay => format!("rtmp://{}/{}", client.key.vhost, client.key.app).into(),
+            _ => Cow::Borrowed(&client.tc_url),
+        },
         page_url: &client.page_url,
         stream_url: client.stream_url(),
         stream_id: &client.stream_id,

@@ -58,11 +58,12 @@ pub(super) async fn guard(State(guarded): State<Guarded>, request: Request, next
             ACCESS_CONTROL_ALLOW_METHODS,
             HeaderValue::from_static("GET, POST, HEAD, PUT, DELETE, OPTIONS"),
         );
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Server,Content-Length"));
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("*"));
         headers.insert(
             ACCESS_CONTROL_ALLOW_HEADERS,
+            // The asterisk stands for every header but the first of the others, which old browsers do not know it for.
             HeaderValue::from_static(
-                "authorization,cache-control,content-type,origin,range,referer,x-requested-with",
+                "*,authorization,cache-control,content-type,origin,range,referer,x-requested-with",
             ),
         );
     }

@@ -77,7 +77,9 @@ fn text(app: &App, snapshot: &Snapshot) -> String {
         "Bytes of media let go because too much was held.",
         totals.media_shed_bytes,
     );
-    page.metric("srs_clients", "gauge", "Clients, by what they do.");
+    // SRS has one number here; dashboards that were made for it show a series for each label.
+    page.single("srs_clients", "gauge", "Clients.", snapshot.clients.len());
+    page.metric("srs_clients_by_type", "gauge", "Clients, by what they do.");
     for kind in [
         ClientKind::RtmpPlay,
         ClientKind::FlvPlay,
@@ -86,7 +88,7 @@ fn text(app: &App, snapshot: &Snapshot) -> String {
         ClientKind::FlashPublish,
     ] {
         let count = snapshot.clients.iter().filter(|client| client.info.kind == kind).count();
-        page.sample("srs_clients", &[("type", kind.as_str())], count);
+        page.sample("srs_clients_by_type", &[("type", kind.as_str())], count);
     }
     page.metric("srs_vhost_streams", "gauge", "Streams with a source, by vhost.");
     for vhost in &snapshot.vhosts {

@@ -65,11 +65,14 @@ impl OriginSettings {
     }
 }
 
-/// The values with which an edge tells an origin who it is, as operators know them from the origin's log.
+/// The values with which an edge tells an origin who it is, as operators know them from the origin's log. `server` is a name
+/// and a version, `srs-edge/1.2.3`.
 pub fn identity(server: &str, server_id: &str, pid: u32, address: &str) -> Object<Value> {
+    let version = server.split_once('/').map_or(server, |(_, version)| version);
     Object::new()
         .with("srs_sig", "SRS")
         .with("srs_server", server)
+        .with("srs_version", version)
         .with("srs_pid", pid)
         .with("srs_id", server_id)
         .with("srs_server_ip", address)

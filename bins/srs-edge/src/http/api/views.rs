@@ -1,8 +1,10 @@
 //! Vhosts, streams and clients in the words of the API.
 
+use std::collections::HashMap;
+
 use edge_cluster::edge::{
-    AudioSnapshot, ClientSnapshot, Snapshot, SourceSnapshot, StreamSnapshot, Traffic, VhostSnapshot,
-    VideoSnapshot,
+    AudioSnapshot, ClientKind, ClientSnapshot, Snapshot, SourceSnapshot, StreamSnapshot, Traffic,
+    VhostSnapshot, VideoSnapshot,
 };
 use serde::Serialize;
 
@@ -118,15 +120,32 @@ pub(super) struct Client<'a> {
 }
 
 /// Makes objects that refer to each other by their ids.
-pub(super) struct Views<'a>(&'a Snapshot);
+pub(super) struct Views<'a> {
+    snapshot: &'a Snapshot,
+    /// Of each stream: what its publisher connected to, or else one of its viewers. Scripts make addresses of it.
+    tc_urls: HashMap<&'a str, &'a str>,
+}
 
 impl<'a> Views<'a> {
     pub(super) fn new(snapshot: &'a Snapshot) -> Self {
-        Self(snapshot)
+        let mut tc_urls = HashMap::new();
+        for ClientSnapshot { info, .. } in &snapshot.clients {
+            if info.kind.is_publish() {
+                tc_urls.insert(&*info.stream_id, &*info.tc_url);
+            } else {
+                tc_urls.entry(&*info.stream_id).or_insert(&*info.tc_url);
+            }
+        }
+        Self { snapshot, tc_urls }
     }
 
     fn vhost_id(&self, name: &str) -> &'a str {
-        self.0.vhosts.iter().find(|vhost| *vhost.name == *name).map(|vhost| &*vhost.id).unwrap_or_default()
+        self.snapshot
+            .vhosts
+            .iter()
+            .find(|vhost| *vhost.name == *name)
+            .map(|vhost| &*vhost.id)
+            .unwrap_or_default()
     }
 
     /// One stream.
@@ -137,7 +156,10 @@ impl<'a> Views<'a> {
             name: &key.stream,
             vhost: self.vhost_id(&key.vhost),
             app: &key.app,
-            tc_url: format!("rtmp://{}/{}", key.vhost, key.app),
+            tc_url: match self.tc_urls.get(&*stream.id) {
+                Some(tc_url) => (*tc_url).to_owned(),
+                None => format!("rtmp://{}/{}", key.vhost, key.app),
+            },
             url: format!("/{}/{}", key.app, key.stream),
             live_ms: stream.live.unwrap_or_default().as_millis(),
             clients: stream.clients,
@@ -165,7 +187,11 @@ impl<'a> Views<'a> {
             ip: info.peer.ip().to_canonical().to_string(),
             page_url: &info.page_url,
             swf_url: &info.swf_url,
-            tc_url: &info.tc_url,
+            tc_url: match info.kind {
+                // The parameters of an address over HTTP are the viewer's, tokens among them.
+                ClientKind::FlvPlay => info.tc_url.split('?').next().unwrap_or_default(),
+                _ => &info.tc_url,
+            },
             url: format!("/{}/{}", info.key.app, info.key.stream),
             name: &info.key.stream,
             kind: info.kind.as_str(),
