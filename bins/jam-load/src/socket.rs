@@ -31,11 +31,7 @@ pub(crate) struct Sockets {
 
 impl Sockets {
     pub(crate) fn new() -> Self {
-        Self {
-            sockets: Vec::new(),
-            buffer: vec![0; DATAGRAM_BYTES_MAX],
-            control: cmsg_space!(TimeSpec),
-        }
+        Self { sockets: Vec::new(), buffer: vec![0; DATAGRAM_BYTES_MAX], control: cmsg_space!(TimeSpec) }
     }
 
     /// Opens the next musician's socket towards `server`.
