@@ -4,7 +4,10 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use jam_proto::server::{Command, Output};
+use jam_proto::guard::IpNetwork;
+use jam_proto::message::{RecorderState, id};
+use jam_proto::server::{Admission, Command, Output};
+use jam_proto::text::LocalTime;
 use jam_proto::wire::FrameWriter;
 use jam_proto::{ChannelId, Disposition, Input, Server, ServerConfig};
 use libfuzzer_sys::fuzz_target;
@@ -38,7 +41,10 @@ fuzz_target!(|data: &[u8]| {
             0 | 1 => receive(&mut server, body),
             // A frame with any id and counter, its checksum right.
             2 | 3 => {
-                let id = u16::from(b) + if what & 8 != 0 { 1000 } else { 0 };
+                let id = match b {
+                    u8::MAX => id::SPLIT,
+                    _ => u16::from(b) + if what & 8 != 0 { 1000 } else { 0 },
+                };
                 let frame = writer.frame(id, what >> 4, body);
                 receive(&mut server, &frame);
             }
@@ -56,13 +62,44 @@ fuzz_target!(|data: &[u8]| {
             6 => {
                 let channel = ChannelId::new(a % 4).expect("below 150");
                 let text = String::from_utf8_lossy(body);
-                let _ = match b % 6 {
+                let network: IpNetwork = ["192.0.2.0/30", "192.0.2.4/31", "192.0.2.5"]
+                    [usize::from(what >> 4) % 3]
+                    .parse()
+                    .expect("a network");
+                let _ = match b % 12 {
                     0 => server.command(now, Command::Broadcast(&text)),
                     1 => server.command(now, Command::PrivateChat { channel, text: &text }),
                     2 => server.command(now, Command::Disconnect(channel)),
                     3 => server.command(now, Command::JitterSize { channel, blocks: what >> 3 }),
                     4 => server.command(now, Command::Levels(body)),
-                    _ => server.command(now, Command::Shutdown),
+                    5 => server.command(now, Command::Shutdown),
+                    6 => {
+                        let duration = (what & 8 == 0).then(|| Duration::from_millis(u64::from(len)));
+                        server.command(now, Command::Ban { network, duration })
+                    }
+                    7 => server.command(now, Command::Unban(network)),
+                    8 => {
+                        let open = what & 8 == 0;
+                        let admission = if open { Admission::Open } else { Admission::Closed };
+                        server.command(now, Command::Admission(admission))
+                    }
+                    9 => {
+                        let states = [
+                            RecorderState::NotInitialised,
+                            RecorderState::NotEnabled,
+                            RecorderState::Recording,
+                        ];
+                        server.command(now, Command::Recorder(states[usize::from(what >> 3) % 3]))
+                    }
+                    10 => {
+                        let time = LocalTime::from_second_of_day(u64::from(what) << 12);
+                        server.command(now, Command::LocalTime(time))
+                    }
+                    _ => {
+                        let builder = server.config().to_builder().channels_max(1 + u16::from(what >> 3) % 3);
+                        let config = builder.build().expect("a valid configuration");
+                        server.command(now, Command::Reload(config))
+                    }
                 };
             }
             _ => receive(&mut server, &[0x55; 45]),

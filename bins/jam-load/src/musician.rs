@@ -192,15 +192,15 @@ impl Musician {
     }
 
     /// Starts to measure.
-    pub(crate) fn restart_counting(&mut self) {
-        self.stream.restart_counting(self.client.stats().audio_of_wrong_size);
+    pub(crate) fn restart_counting(&mut self, now: Nanos) {
+        self.stream.restart_counting(now, self.client.stats().audio_of_wrong_size);
         self.ping_times = Histogram::default();
         self.pings_counted = 0;
         self.chat_lines = 0;
     }
 
     /// What was counted since then.
-    pub(crate) fn finish(&mut self) -> StreamStats {
-        self.stream.finish(self.client.stats().audio_of_wrong_size)
+    pub(crate) fn finish(&mut self, now: Nanos) -> StreamStats {
+        self.stream.finish(now, self.client.stats().audio_of_wrong_size)
     }
 }

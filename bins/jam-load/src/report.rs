@@ -108,6 +108,8 @@ pub(crate) fn failures(args: &Args, m: &Measured) -> Vec<String> {
         }
     };
     check(m.joined == m.musicians, format!("only {} of {} musicians joined", m.joined, m.musicians));
+    let exit = m.server_exit.as_deref().unwrap_or_default();
+    check(!m.has_server_ended, format!("the server has ended by itself: {exit}"));
     let expected = m.streams.received + m.streams.lost;
     if let Some(limit) = args.max_lost {
         check(

@@ -61,6 +61,8 @@ pub(crate) struct Measured {
     /// Microseconds per musician and block.
     pub(crate) floor: Option<f64>,
     pub(crate) server_exit: Option<String>,
+    /// The spawned server ended before it was asked to.
+    pub(crate) has_server_ended: bool,
 }
 
 /// Does what the arguments ask.
@@ -78,6 +80,7 @@ pub(crate) fn run(args: &Args) -> io::Result<Measured> {
         eprintln!("jam-load: no real-time priority ({reason}); measuring without");
     }
     let mut measured = band.play(args, pid)?;
+    measured.has_server_ended = server.as_mut().is_some_and(|s| s.ended().is_some());
     measured.server_exit = server.as_mut().map(|s| s.stop().unwrap_or_else(|| "killed".to_owned()));
     Ok(measured)
 }
@@ -206,8 +209,9 @@ impl Band {
     }
 
     pub(crate) fn restart_counting(&mut self) {
+        let now = Nanos::now();
         for musician in &mut self.musicians {
-            musician.restart_counting();
+            musician.restart_counting(now);
         }
         self.sweeps.clear();
         self.own_delay = Histogram::default();
@@ -215,7 +219,8 @@ impl Band {
 
     /// What was counted since then, by each musician.
     pub(crate) fn counted(&mut self) -> impl Iterator<Item = (StreamStats, &Musician)> {
-        self.musicians.iter_mut().map(|musician| (musician.finish(), &*musician))
+        let now = Nanos::now();
+        self.musicians.iter_mut().map(move |musician| (musician.finish(now), &*musician))
     }
 
     fn play(mut self, args: &Args, pid: Option<u32>) -> io::Result<Measured> {
@@ -236,14 +241,13 @@ impl Band {
         let (sent, dropped) = (self.sent - sent, self.network.dropped - dropped);
         let reference = yardstick.map(Yardstick::finish).transpose()?;
         let floor = floor.map(Floor::finish).transpose()?;
-        self.leave()?;
-
         let mut streams = StreamStats::default();
         let mut ping = Histogram::default();
-        for musician in &mut self.musicians {
-            streams.merge(&musician.finish());
+        for (stats, musician) in self.counted() {
+            streams.merge(&stats);
             ping.merge(&musician.ping_times);
         }
+        self.leave()?;
         Ok(Measured {
             props: self.props,
             musicians: number,
@@ -263,6 +267,7 @@ impl Band {
             reference,
             floor,
             server_exit: None,
+            has_server_ended: false,
         })
     }
 

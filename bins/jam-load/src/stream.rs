@@ -11,13 +11,17 @@ const TICK_NANOS: i64 = 2_666_667;
 const GRACE_NANOS: i64 = 1_000_000;
 /// Lateness is judged against the earliest datagram of this many nanoseconds.
 const WINDOW_NANOS: i64 = 1_000_000_000;
+/// A stream that has been silent for longer than this when counting ends has lost what was due; less may be a delay.
+const SILENCE_NANOS: i64 = 100_000_000;
+/// Beyond this many blocks without an arrival the sequence byte alone does not tell how many are missing.
+const AMBIGUOUS_BLOCKS: i64 = 100;
 
 /// Counts of one listener, or of all together.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StreamStats {
     /// Audio datagrams of the right size.
     pub(crate) received: u64,
-    /// Datagrams that never came, by their sequence bytes.
+    /// Datagrams that never came, by their sequence bytes and, where the stream stopped, by the time.
     pub(crate) lost: u64,
     /// Datagrams that came after a later one.
     pub(crate) reordered: u64,
@@ -51,6 +55,7 @@ pub(crate) struct Stream {
     /// The sequence byte of that datagram's first block.
     sequence: u8,
     last_arrival: Option<Nanos>,
+    counting_since: Option<Nanos>,
     /// Arrival minus position times period, of the current window.
     offsets: Vec<i64>,
     window_start: Option<Nanos>,
@@ -67,6 +72,7 @@ impl Stream {
             newest: None,
             sequence: 0,
             last_arrival: None,
+            counting_since: None,
             offsets: Vec::new(),
             window_start: None,
             period_nanos: samples * 1_000_000_000 / 48_000,
@@ -74,7 +80,8 @@ impl Stream {
     }
 
     /// Forgets what was counted, not where the stream stands. The client counts datagrams of a wrong size.
-    pub(crate) fn restart_counting(&mut self, wrong_size: u64) {
+    pub(crate) fn restart_counting(&mut self, now: Nanos, wrong_size: u64) {
+        self.counting_since = Some(now);
         self.stats = StreamStats::default();
         self.wrong_size_before = wrong_size;
         self.offsets.clear();
@@ -85,14 +92,13 @@ impl Stream {
     pub(crate) fn on_audio(&mut self, arrival: Nanos, datagram: &[u8]) -> Option<i64> {
         let sequence = *datagram.get(self.props.wire_block_bytes() - 1)?;
         self.stats.received += 1;
-        if let Some(last) = self.last_arrival.replace(arrival) {
-            self.stats.gaps.add(arrival.since(last));
-        }
+        let gap = self.last_arrival.replace(arrival).map(|last| arrival.since(last));
+        gap.into_iter().for_each(|gap| self.stats.gaps.add(gap));
         let blocks = self.props.factor.blocks() as i64;
         let (position, in_order) = match self.newest {
             None => (0, true),
             Some(newest) => {
-                let step = i64::from(sequence.wrapping_sub(self.sequence).cast_signed()).div_euclid(blocks);
+                let step = self.steps(sequence, gap.unwrap_or(0)).div_euclid(blocks);
                 if step <= 0 {
                     self.stats.reordered += 1;
                     self.stats.lost = self.stats.lost.saturating_sub(u64::from(step < 0));
@@ -108,6 +114,16 @@ impl Stream {
         }
         self.judge_lateness(arrival, position);
         in_order.then_some(position)
+    }
+
+    /// Blocks from the newest one to the one with this sequence byte, which comes `gap` nanoseconds after the last.
+    fn steps(&self, sequence: u8, gap: i64) -> i64 {
+        let near = i64::from(sequence.wrapping_sub(self.sequence).cast_signed());
+        let passed = gap * self.props.factor.blocks() as i64 / self.period_nanos;
+        if passed < AMBIGUOUS_BLOCKS {
+            return near;
+        }
+        near + (passed - near + 128).div_euclid(256) * 256
     }
 
     fn judge_lateness(&mut self, arrival: Nanos, position: i64) {
@@ -126,10 +142,20 @@ impl Stream {
         self.offsets.clear();
     }
 
-    /// The counts since the last restart.
-    pub(crate) fn finish(&mut self, wrong_size: u64) -> StreamStats {
+    /// The counts since the last restart. A stream that stopped is missing what was due until now.
+    pub(crate) fn finish(&mut self, now: Nanos, wrong_size: u64) -> StreamStats {
         self.close_window();
-        StreamStats { wrong_size: wrong_size - self.wrong_size_before, ..self.stats.clone() }
+        let silence = self.last_arrival.max(self.counting_since).map_or(0, |since| now.since(since));
+        let missing = if self.newest.is_some() && silence > SILENCE_NANOS {
+            (silence / self.period_nanos) as u64
+        } else {
+            0
+        };
+        StreamStats {
+            wrong_size: wrong_size - self.wrong_size_before,
+            lost: self.stats.lost + missing,
+            ..self.stats.clone()
+        }
     }
 
     pub(crate) fn received(&self) -> u64 {
@@ -166,7 +192,7 @@ mod tests {
         for &(micros, sequence) in arrivals {
             stream.on_audio(Nanos(micros * 1000), &datagram(&props, sequence));
         }
-        stream.finish(0)
+        stream.finish(Nanos(arrivals.last().unwrap().0 * 1000), 0)
     }
 
     #[test]
@@ -194,9 +220,30 @@ mod tests {
         let props = props(BlockFactor::One);
         let mut stream = Stream::new(props);
         stream.on_audio(Nanos(0), &datagram(&props, 0));
-        stream.restart_counting(5);
+        stream.restart_counting(Nanos(1_000_000), 5);
         assert_eq!(stream.on_audio(Nanos(5_333_000), &datagram(&props, 2)), Some(2));
-        let stats = stream.finish(7);
+        let stats = stream.finish(Nanos(5_400_000), 7);
         assert_eq!((stats.received, stats.lost, stats.wrong_size), (1, 1, 2));
+    }
+
+    #[test]
+    fn a_long_outage_is_counted_in_full() {
+        // 1 s without datagrams are 375 blocks; the byte alone says 119.
+        let stats = feed(BlockFactor::One, &[(0, 9), (1_000_000, 128)]);
+        assert_eq!((stats.received, stats.lost, stats.reordered), (2, 374, 0));
+        let stats = feed(BlockFactor::Two, &[(0, 0), (400_000, 150)]);
+        assert_eq!((stats.lost, stats.reordered), (74, 0));
+    }
+
+    #[test]
+    fn a_stream_that_stops_is_missing_the_rest() {
+        let props = props(BlockFactor::One);
+        let mut stream = Stream::new(props);
+        assert_eq!(stream.finish(Nanos(1_000_000_000), 0).lost, 0, "it has not begun");
+        stream.on_audio(Nanos(0), &datagram(&props, 0));
+        assert_eq!(stream.finish(Nanos(90_000_000), 0).lost, 0, "perhaps only late");
+        assert_eq!(stream.finish(Nanos(800_000_000), 0).lost, 300);
+        stream.restart_counting(Nanos(400_000_000), 0);
+        assert_eq!(stream.finish(Nanos(800_000_000), 0).lost, 150);
     }
 }

@@ -64,6 +64,19 @@ fn a_broken_promise_fails_the_run() {
 }
 
 #[test]
+fn an_attack_whose_member_is_not_let_in_shows_nothing() {
+    with_server(|addr| {
+        // The musicians take all four places.
+        let more = ["--attacks", "chat-flood", "-n", "4"];
+        let short: Vec<&str> = SHORT.iter().skip(2).copied().collect();
+        let output = jam_load(&[&[addr.as_str()], &more[..], &short[..]].concat());
+        assert_eq!(output.status.code(), Some(1));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("chat-flood: the bad member was not let in"), "{said}");
+    });
+}
+
+#[test]
 fn attacks_that_do_not_exist_and_servers_elsewhere_are_refused() {
     let output = jam_load(&["127.0.0.1:1", "--hostile", "--attacks", "kindness"]);
     assert_eq!(output.status.code(), Some(1));

@@ -38,6 +38,18 @@ fn a_full_server_fails_the_run() {
 }
 
 #[test]
+fn a_server_that_ends_by_itself_fails_the_run() {
+    with_server(|addr| {
+        // Another one answers in its place; what counts is the process that was started.
+        let args = [&addr, "-n", "2", "--seconds", "2", "--settle", "0.5", "--spawn", "sleep 1"];
+        let output = jam_load(&args);
+        assert_eq!(output.status.code(), Some(1));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("the server has ended by itself: exit status: 0"), "{said}");
+    });
+}
+
+#[test]
 fn nobody_there_is_said_at_once() {
     let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let addr = silent.local_addr().unwrap().to_string();

@@ -125,6 +125,9 @@ impl<F: FnMut(RecorderEvent)> Studio<F> {
         if let RecorderOrder::SetDirectory(directory) = &order {
             self.set_directory(directory.as_deref());
         }
+        if let RecorderOrder::SetEnabled(is_enabled) = order {
+            self.setup.is_enabled = is_enabled;
+        }
         let Some(recorder) = &mut self.recorder else { return };
         let was_enabled = recorder.state() == RecorderState::Recording;
         match order {
@@ -133,6 +136,8 @@ impl<F: FnMut(RecorderEvent)> Studio<F> {
             RecorderOrder::Restart => recorder.restart(),
             RecorderOrder::SetDirectory(_) => {}
         }
+        // A directory that cannot be used ends the recorder, not what its owner wants of the next one.
+        self.setup.is_enabled = recorder.state() == RecorderState::Recording;
         if !was_enabled && recorder.state() == RecorderState::Recording {
             // What ended the take before is history now.
             self.status().error.clear();

@@ -52,7 +52,8 @@ impl RecorderSetup {
     }
 }
 
-/// What an owner can ask of a recorder. Without a directory only [`SetDirectory`](Self::SetDirectory) has an effect.
+/// What an owner can ask of a recorder. Without a directory only [`SetDirectory`](Self::SetDirectory) has an effect;
+/// [`SetEnabled`](Self::SetEnabled) is remembered for the next one.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum RecorderOrder {

@@ -332,6 +332,21 @@ fn a_registering_server_asks_for_the_address_and_registers_there() {
         panic!("not a registration: {frame:?}");
     };
     assert_eq!((r.internal_port, r.internal_address), (22_124, Some([10, 0, 0, 5].into())));
+
+    // Who gets another name tells the directory at once.
+    let renamed = room.jam.config().to_builder().name("Attic").build().unwrap();
+    room.jam.command(room.now, Command::Reload(renamed)).unwrap();
+    room.jam.directory_resolved(room.now, "directory.example", Some(directory));
+    let registered = std::iter::from_fn(|| match room.jam.poll_output()? {
+        Output::Transmit(t) => Some(Frame::parse(&t.payload).and_then(|frame| {
+            match Connectionless::parse(frame.id, frame.body) {
+                Ok(Some(Connectionless::RegisterServerEx(r, _))) => Some(r.name.as_str().to_owned()),
+                _ => None,
+            }
+        })),
+        _ => Some(None),
+    });
+    assert_eq!(registered.flatten().last().as_deref(), Some("Attic"));
 }
 
 #[test]

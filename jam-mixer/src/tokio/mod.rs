@@ -9,13 +9,17 @@
 //! ```
 //!
 //! The async runtime never touches sound: it serves the control side only, so a slow task cannot make anybody's audio
-//! late. One driver runs one room; several rooms in a process are several drivers.
+//! late. It needs timers, and for looking up a directory also I/O: a runtime of your own wants `enable_all`. One driver
+//! runs one room; several rooms in a process are several drivers. Who wants to hear along, to stream the jam or to analyse
+//! it, gives the builder a [`tap`](Builder::tap).
 
 mod control;
 mod priority;
 mod recorder;
 mod socket;
 mod srv;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod wait;
 
@@ -41,6 +45,7 @@ use crate::pool::Pool;
 use crate::recorder::RecorderEvent;
 use crate::recorder::thread::RecorderSetup;
 use crate::server::{Command, Event, JamConfig, JamServer as Machine, ListingConfig, Stats};
+use crate::tap::Frames;
 use control::Order;
 use socket::Sockets;
 use srv::Service;
@@ -54,6 +59,9 @@ const ORDERS_MAX: usize = 64;
 
 /// Tells the local time of day for chat lines.
 pub type LocalClock = Arc<dyn Fn() -> LocalTime + Send + Sync>;
+
+/// Hears the samples of each tick; see [`Builder::tap`].
+pub type Tap = Arc<dyn Fn(&Frames<'_>) + Send + Sync>;
 
 /// Why a jam server could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -136,6 +144,7 @@ pub struct Builder {
     threads: Threads,
     local_time: LocalClock,
     recorder: Option<RecorderSetup>,
+    tap: Option<Tap>,
     seed: u64,
 }
 
@@ -168,6 +177,30 @@ impl Builder {
     /// Records what everybody plays; see [`JamServer::recorder`]. Default: no recorder.
     pub fn recorder(self, recorder: RecorderSetup) -> Self {
         Self { recorder: Some(recorder), ..self }
+    }
+
+    /// Hears what everybody plays, tick by tick while somebody is connected: each musician by itself, and the mix of all
+    /// if [`EngineConfig::main_mix`](crate::engine::EngineConfig::main_mix) is on. Default: no tap.
+    ///
+    /// The tap is called on the audio thread, after the musicians have been sent their mix. It must not wait: copy the
+    /// samples into a bounded queue and leave the rest to another thread. A panic in it ends the server.
+    ///
+    /// ```
+    /// use jam_mixer::{JamConfig, tokio::JamServer};
+    /// use std::sync::{Arc, mpsc::sync_channel};
+    ///
+    /// let (sender, mixes) = sync_channel::<Vec<i16>>(375);
+    /// let config = JamConfig::builder().engine(|engine| engine.main_mix = true).build()?;
+    /// let builder = JamServer::builder(config).tap(Arc::new(move |frames| {
+    ///     if let Some(mix) = frames.main_mix() {
+    ///         // A listener that does not keep up misses a tick.
+    ///         let _ = sender.try_send(mix.to_vec());
+    ///     }
+    /// }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn tap(self, tap: Tap) -> Self {
+        Self { tap: Some(tap), ..self }
     }
 
     /// The seed of the unguessable counters. Default: from the operating system.
@@ -214,6 +247,7 @@ impl Builder {
             orders: inbox,
             notices: outbox,
             recorder: feed,
+            tap: self.tap,
             realtime: self.realtime,
             stats: Arc::clone(&stats),
             local_time: self.local_time,
@@ -282,6 +316,7 @@ impl JamServer {
             threads: Threads::default(),
             local_time: Arc::new(utc),
             recorder: None,
+            tap: None,
             seed: random_seed(),
         }
     }

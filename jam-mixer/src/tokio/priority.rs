@@ -49,7 +49,12 @@ fn set(priority: u8) -> Result<(), RealtimeDenied> {
         ThreadPriority::Crossplatform(value),
         ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo),
     )
-    .map_err(|e| denied(format!("{e:?}")))
+    .map_err(|e| {
+        denied(match e {
+            thread_priority::Error::OS(code) => std::io::Error::from_raw_os_error(code).to_string(),
+            e => format!("{e:?}"),
+        })
+    })
 }
 
 #[cfg(not(target_os = "linux"))]

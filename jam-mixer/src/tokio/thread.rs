@@ -38,6 +38,7 @@ pub(super) struct AudioThread<C: Codec> {
     pub(super) orders: Receiver<Order>,
     pub(super) notices: tokio::sync::mpsc::Sender<Notice>,
     pub(super) recorder: Option<RecorderFeed>,
+    pub(super) tap: Option<super::Tap>,
     pub(super) realtime: Realtime,
     pub(super) stats: Arc<Mutex<DriverStats>>,
     pub(super) local_time: super::LocalClock,
@@ -160,8 +161,12 @@ impl<C: Codec> AudioThread<C> {
                 Output::Audio(batch) => {
                     stats.datagrams_sent += batch.len() as u64;
                     stats.send_errors += self.sockets.send_batch(batch.iter());
-                    // After sending: recording costs a musician nothing.
-                    if self.recorder.as_mut().is_some_and(|recorder| recorder.tick(&batch.frames())) {
+                    // After sending: who listens without playing costs a musician nothing.
+                    let frames = batch.frames();
+                    if let Some(tap) = &self.tap {
+                        tap(&frames);
+                    }
+                    if self.recorder.as_mut().is_some_and(|recorder| recorder.tick(&frames)) {
                         let _ = self.notices.try_send(Notice::Recorder(RecorderEvent::Behind));
                     }
                 }

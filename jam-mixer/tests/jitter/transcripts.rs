@@ -344,6 +344,63 @@ fn skipped_ticks_of_the_mixer_do_not_become_delay() {
 }
 
 #[test]
+fn stalls_of_the_mixer_are_no_pause_of_the_sender() {
+    let mut script = Script::new(AUTO);
+    let seq = script.stream(0, 1000);
+    for _ in 0..2 {
+        script.0.skip(90);
+        script.plays(&[None]);
+    }
+    let seq = script.stream(seq.wrapping_add(182), 1);
+    script.put(seq).plays(&[Some(seq)]);
+    assert_eq!(script.0.stats().resyncs, 1, "the play position has been kept");
+}
+
+#[test]
+fn a_backlog_that_catches_up_is_no_new_position() {
+    let mut script = Script::new(AUTO);
+    let mut seq = script.stream(0, 1000);
+    (0..30).for_each(|_| _ = script.0.get());
+    // What waited comes four blocks at a time, not all at once.
+    for _ in 0..10 {
+        script.puts((0..4).map(|n| seq.wrapping_add(n)));
+        seq = seq.wrapping_add(4);
+        script.0.get();
+    }
+    assert_eq!(script.0.stats().resyncs, 1);
+}
+
+#[test]
+fn a_block_that_was_left_out_to_save_delay_is_not_played_later() {
+    let mut script = Script::new(manual(10));
+    let next = script.stream(0, 1_000);
+    // Delay to spare, which is given back 8 s later.
+    (0..4).for_each(|_| _ = script.0.get());
+    script.puts((0..4).map(|ahead| next.wrapping_add(ahead)));
+    let mut seq = next.wrapping_add(4);
+    let mut held_back = Vec::new();
+    let mut shortened = 0;
+    for n in 0..4_500 {
+        // Every second block is missing: the delay shrinks where one is.
+        if n % 2 == 0 {
+            held_back.push(seq)
+        } else {
+            _ = script.put(seq)
+        }
+        seq = seq.wrapping_add(1);
+        if let Slot::Splice { first: None, second } = script.0.get() {
+            let after = second[0];
+            shortened += 1;
+            let missing = after.wrapping_sub(1);
+            assert!(held_back.contains(&missing));
+            script.put(missing);
+            assert_eq!(script.0.stats().blocks_late, shortened, "what is younger has been played");
+        }
+    }
+    assert_eq!(shortened, 3);
+}
+
+#[test]
 fn without_sequence_numbers_blocks_are_played_as_they_come() {
     let mut buffer = JitterBuffer::new(
         &props(BlockFactor::One, Sequence::Without),

@@ -182,6 +182,7 @@ fn split_support_learnt_after_queueing_still_counts() {
     assert_eq!(end.acknowledge(34, 0), Received::Acknowledged { id: 34 });
     assert_eq!(end.transmits(t0), [(2001, 1, 554)]);
     assert_eq!(end.acknowledge(2001, 1), Received::Acknowledged { id: 2001 });
+    assert_eq!(end.acknowledge(2001, 2), Received::WrongAcknowledgement, "not sent yet");
     assert_eq!(end.transmits(t0), [(2001, 2, 62)]);
     assert_eq!(end.transmits(t0 + ms(400)), [(2001, 2, 62)]);
     assert_eq!(end.acknowledge(2001, 2), Received::Acknowledged { id: 2001 });

@@ -29,6 +29,8 @@ pub(super) struct Outcome {
     pub(super) sent_bytes: u64,
     pub(super) back: u64,
     pub(super) back_bytes: u64,
+    /// Whether the bad member was let in; `None` without one. If it was not, its attack was none.
+    pub(super) admitted: Option<bool>,
     /// Whether the bad member was a member at the end of its attack; `None` without one.
     pub(super) joined: Option<bool>,
     pub(super) loans: Loans,
@@ -93,6 +95,7 @@ impl Siege {
         self.arsenal.next_attack();
         let before = self.totals();
         let mut member = self.admit(attack)?;
+        let admitted = member.as_ref().map(Member::is_joined);
         let begin = Nanos::now();
         let slots = (self.seconds * 1e3) as u64;
         let rate = u64::from(self.rate) / attack.thinning();
@@ -128,6 +131,7 @@ impl Siege {
             sent_bytes: after.bytes_sent - before.bytes_sent + of_member(|m| m.bytes_sent),
             back: after.datagrams_back - before.datagrams_back + of_member(|m| m.datagrams_back),
             back_bytes: after.bytes_back - before.bytes_back + of_member(|m| m.bytes_back),
+            admitted,
             joined,
             loans: loans(self.strangers.lent()),
             list_loans: loans(self.list_strangers.lent()),

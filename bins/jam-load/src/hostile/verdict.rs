@@ -51,6 +51,10 @@ pub(super) fn broken(args: &Args, round: &Round, first: Option<Usage>) -> Vec<St
     if let Some(status) = &round.ended {
         check(false, format!("the server has ended: {status}"));
     }
+    check(
+        round.outcome.admitted != Some(false),
+        "the bad member was not let in, so nothing is shown: give the server room for it".to_owned(),
+    );
     let service = &round.service;
     let streams = &service.streams;
     let expected = streams.received + streams.lost;

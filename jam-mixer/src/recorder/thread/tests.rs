@@ -179,6 +179,34 @@ fn a_directory_can_be_unusable_and_be_replaced() {
 }
 
 #[test]
+fn who_stopped_recording_is_not_recorded_again_by_another_directory() {
+    let scratch = Scratch::new("switch");
+    let file = scratch.0.with_extension("file");
+    std::fs::write(&file, "no directory").unwrap();
+    let (feed, control) = spawn(RecorderSetup::new(Some(scratch.0.clone())), 128, |_| {}).unwrap();
+    obey(&control, RecorderOrder::SetEnabled(false));
+    for directory in [Some(file.clone()), None] {
+        obey(&control, RecorderOrder::SetDirectory(directory));
+        assert_eq!(feed.state(), RecorderState::NotInitialised);
+        obey(&control, RecorderOrder::SetDirectory(Some(scratch.0.clone())));
+        assert_eq!(feed.state(), RecorderState::NotEnabled);
+    }
+    obey(&control, RecorderOrder::Toggle);
+    obey(&control, RecorderOrder::SetDirectory(None));
+    obey(&control, RecorderOrder::SetDirectory(Some(scratch.0.clone())));
+    assert_eq!(feed.state(), RecorderState::Recording);
+    // What is wanted can be said before there is a directory.
+    for (is_enabled, state) in [(false, RecorderState::NotEnabled), (true, RecorderState::Recording)] {
+        obey(&control, RecorderOrder::SetDirectory(None));
+        obey(&control, RecorderOrder::SetEnabled(is_enabled));
+        obey(&control, RecorderOrder::SetDirectory(Some(scratch.0.clone())));
+        assert_eq!(feed.state(), state);
+    }
+    assert!(control.finish(PATIENCE));
+    std::fs::remove_file(&file).unwrap();
+}
+
+#[test]
 fn a_disk_that_fails_disables_recording_until_it_is_enabled_again() {
     let scratch = Scratch::new("fails");
     let setup = RecorderSetup::new(Some(scratch.0.clone()));

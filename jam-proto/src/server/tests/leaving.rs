@@ -294,3 +294,13 @@ fn a_new_address_is_a_new_channel_and_the_old_one_times_out() {
     }
     assert_eq!(room.server.views().map(|view| view.channel).collect::<Vec<_>>(), [slot(1)]);
 }
+
+#[test]
+fn counters_keep_what_those_who_left_have_counted() {
+    let mut room = Room::new();
+    let ann = room.joined("192.0.2.1:5000", "Ann");
+    let before = room.stats();
+    assert!(before.messages_sent > 5);
+    room.connectionless(ann.addr, &Connectionless::Disconnection);
+    assert_eq!(room.stats().messages_sent, before.messages_sent);
+}

@@ -108,6 +108,27 @@ fn a_reused_slot_starts_unmuted_and_those_muted_by_its_last_user_are_told() {
 }
 
 #[test]
+fn what_a_leaver_had_muted_is_forgotten_with_who_was_muted() {
+    let (mut room, mut ann, bob) = two();
+    let mut dan = room.joined("192.0.2.3:5000", "Dan");
+    dan.say(&gain(1, 0));
+    room.play(&mut [&mut dan]);
+    for gone in [&dan, &bob] {
+        room.connectionless(gone.addr, &Connectionless::Disconnection);
+    }
+    let mut eve = room.joined("192.0.2.4:5000", "Eve");
+    assert_eq!(eve.id(), slot(1));
+    eve.heard.clear();
+    let mut fay = Musician::new("192.0.2.5:5000", "Fay");
+    let _ = room.audio(fay.addr, 45);
+    room.play(&mut [&mut ann, &mut eve, &mut fay]);
+    assert_eq!(fay.id(), slot(2));
+    // Dan had muted Bob, not her.
+    let notices = [MuteState::Muted, MuteState::Unmuted].map(|state| muting(2, state));
+    assert!(!eve.heard_messages().iter().any(|message| notices.contains(message)));
+}
+
+#[test]
 fn mute_notices_do_not_pile_up_for_a_slow_receiver() {
     let (mut room, mut ann, mut bob) = two();
     for n in 0..1_000 {
