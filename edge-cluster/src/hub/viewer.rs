@@ -66,6 +66,8 @@ pub(super) struct Viewer {
     pub(super) misses: Misses,
     /// Inter frames are left out until a key frame.
     pub(super) waits_for_key: bool,
+    /// It paused: its times are to go on as if it had not, because players wait through a gap once more (spec 9.7).
+    pub(super) closes_gap: bool,
     /// It was told another chunk size than the segments have.
     pub(super) has_other_chunks: bool,
     pub(super) is_listed: bool,
@@ -136,6 +138,7 @@ impl Viewer {
             wants_video: true,
             misses: Misses::default(),
             waits_for_key: false,
+            closes_gap: false,
             has_other_chunks: false,
             is_listed: false,
             is_given_up: false,
