@@ -429,3 +429,32 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_gap_is_closed_once_and_only_where_times_are_smooth() {
+    for (policy, expected) in [
+        (TimePolicy::Smooth, [9, 49, 59, 99, 5_099]),
+        (TimePolicy::FromZero, [0, 40, 20_000, 20_040, 25_040]),
+        (TimePolicy::Shifted(0), [5_000, 5_040, 25_000, 25_040, 30_040]),
+    ] {
+        let mut clock = Clock::new(policy);
+        // In front of the first message there is no gap.
+        clock.close_gap();
+        let times = [5_000, 5_040, 25_000, 25_040, 30_040].map(|millis| {
+            if millis == 25_000 {
+                clock.close_gap();
+                let data = clock.time(MediaKind::Data, Timestamp::from_millis(millis), Correction::default());
+                assert_eq!(data.millis(), if policy == TimePolicy::Shifted(0) { millis } else { 0 });
+            }
+            clock.time(MediaKind::Video, Timestamp::from_millis(millis), Correction::default()).millis()
+        });
+        assert_eq!(times, expected, "{policy:?}");
+    }
+    // A step like any other is none.
+    let mut clock = Clock::new(TimePolicy::Smooth);
+    let times = [5_000, 5_200, 5_190].map(|millis| {
+        clock.close_gap();
+        clock.time(MediaKind::Audio, Timestamp::from_millis(millis), Correction::default()).millis()
+    });
+    assert_eq!(times, [9, 209, 199]);
+}

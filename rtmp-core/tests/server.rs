@@ -357,6 +357,8 @@ fn names_that_could_hurt_logs_or_files_are_refused() {
         let mut peer = Peer::connected(ConnectionConfig::default());
         peer.call(Command::new("publish", 5.0).with(bad), 1);
         assert_eq!(peer.answers(), ["onStatus NetStream.Publish.BadName"], "{bad:?}");
+        let refused = peer.event();
+        assert!(matches!(&refused, ServerEvent::Refused(status) if !status.description.contains(bad)));
         assert_eq!(peer.event(), ServerEvent::Closed);
     }
     let mut peer = Peer::greeted(ConnectionConfig::default());

@@ -7,6 +7,7 @@ use common::peer::{IntoUnit, Peer};
 use rtmp_core::amf::Object;
 use rtmp_core::amf::amf0::Value;
 use rtmp_core::chunk::{Message, MessageType};
+use rtmp_core::message::status::code;
 use rtmp_core::message::{Command, Control, UserControl};
 use rtmp_core::{
     ChunkError, CommandError, ConnectionConfig, ConnectionError, LimitExceeded, LimitKind, Limits, Media,
@@ -127,6 +128,9 @@ fn names_above_their_bound_are_refused() {
     ] {
         let mut peer = Peer::connected(change);
         peer.call(Command::new("publish", 0.0).with(name), 1);
+        let ServerEvent::Refused(status) = peer.event() else { panic!("not refused") };
+        assert_eq!(status.code, code::PUBLISH_BAD_NAME);
+        assert!(status.description.ends_with("is too long"), "{}", status.description);
         assert_eq!(peer.answers(), ["onStatus NetStream.Publish.BadName"]);
     }
     for (app, url) in [("a".repeat(513), "rtmp://v/a".to_owned()), ("live".to_owned(), "r".repeat(2049))] {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Edge;
+use super::client::ClientInfo;
 use super::close::Told;
 use super::event::Event;
 use super::io::Output;
@@ -169,7 +170,6 @@ impl Edge {
 
     /// Says no. `asked` names a request that is not in front of the checks (yet).
     pub(super) fn refuse(&mut self, now: Instant, conn: ConnId, asked: Option<Asked>, refusal: Refusal) {
-        self.totals.refused += 1;
         let Some(session) = self.session(conn) else { return };
         let client = session.client.clone();
         let asked = asked.or_else(|| session.deciding().map(|deciding| deciding.request));
@@ -185,6 +185,18 @@ impl Edge {
                 let _ = rtmp.reject(request, &status);
             }
         }
+        self.on_refused(now, conn, client, refusal);
+    }
+
+    /// A client was told no.
+    pub(super) fn on_refused(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        client: Option<Arc<ClientInfo>>,
+        refusal: Refusal,
+    ) {
+        self.totals.refused += 1;
         self.event(Event::Refused { conn, client, refusal: refusal.clone() });
         self.close_after(now, conn, super::CloseReason::Refused(refusal), Told::Already);
     }

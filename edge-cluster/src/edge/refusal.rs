@@ -21,6 +21,10 @@ pub enum Refusal {
     /// There is no such vhost and no default one, or it is disabled.
     #[error("vhost {0} is not served here")]
     Vhost(Arc<str>),
+    /// The request itself cannot be answered in any other way, whoever asks: a name has control characters, is too long.
+    /// The words are those that the client got.
+    #[error("{0}")]
+    Request(Arc<str>),
     /// The vhost was removed by a reload.
     #[error("vhost {0} was removed")]
     VhostRemoved(Arc<str>),

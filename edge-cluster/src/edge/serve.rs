@@ -12,6 +12,7 @@ use super::event::{CloseReason, Event};
 use super::ids::{client_id, mix};
 use super::io::{MovedConnection, Output};
 use super::meter::Meter;
+use super::refusal::Refusal;
 use super::session::{ConnectFacts, Session, Stage, Wire};
 use super::{Conn, Edge, TimerKey};
 use crate::conn::ConnId;
@@ -155,6 +156,10 @@ impl Edge {
             }
             ServerEvent::PlayRequested { request, name, .. } => {
                 self.on_play_requested(now, conn, request, &name);
+            }
+            ServerEvent::Refused(status) => {
+                let refusal = Refusal::Request(status.description.as_ref().into());
+                self.on_refused(now, conn, None, refusal);
             }
             ServerEvent::Pause(state) => self.on_pause(conn, state == PauseState::Paused),
             ServerEvent::Receive { kind, wanted } => self.on_receive(conn, kind, wanted),

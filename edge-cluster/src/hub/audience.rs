@@ -136,7 +136,7 @@ impl Hub {
     }
 
     /// Goes on: where the viewer paused, if that is still there and no later key frame is, else at the newest key
-    /// frame or the next one.
+    /// frame or the next one. With `time_jitter full` its times do not show the pause.
     pub fn resume(&mut self, viewer: ConnId) {
         let Some(slot) = self.by_conn.get(&viewer).copied() else { return };
         let (front, end) = (self.store.front().max(self.store.allowed()), self.store.end());
@@ -145,6 +145,7 @@ impl Hub {
         let Some(viewer) = self.viewers.get_mut(slot as usize).and_then(Option::as_mut) else { return };
         let Place::Paused { at, entry, known } = &mut viewer.place else { return };
         let (paused_at, entry, known) = (*at, *entry, known.take());
+        viewer.closes_gap = true;
         let at = match key.filter(|&key| key >= paused_at) {
             Some(key) => key,
             None if paused_at >= front => paused_at,

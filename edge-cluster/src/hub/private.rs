@@ -69,6 +69,9 @@ impl<'a> Stage<'a> {
             return;
         }
         self.follow_policy(viewer);
+        if std::mem::take(&mut viewer.closes_gap) {
+            viewer.cursor.clock().close_gap();
+        }
         if let Place::Begin { at, known } = &mut viewer.place {
             let at = *at;
             if self.store.segment(at).is_none() {

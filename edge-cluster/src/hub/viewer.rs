@@ -69,6 +69,8 @@ pub(super) struct Viewer {
     /// Messages in front of this segment are written for it alone: an upstream server gets metadata in the form of
     /// encoders, which asks it to keep that for those who come later.
     pub(super) private_until: u64,
+    /// It paused: its times are to go on as if it had not, because players wait through a gap once more (spec 9.7).
+    pub(super) closes_gap: bool,
     /// It was told another chunk size than the segments have.
     pub(super) has_other_chunks: bool,
     pub(super) is_listed: bool,
@@ -140,6 +142,7 @@ impl Viewer {
             misses: Misses::default(),
             waits_for_key: false,
             private_until: 0,
+            closes_gap: false,
             has_other_chunks: false,
             is_listed: false,
             is_given_up: false,

@@ -232,3 +232,56 @@ fn row_22_settings_reach_viewers_that_are_there() {
     world.hub.configure(settings("min_latency on; play { gop_cache off; }"));
     assert_eq!(world.hub.stats().segments, 0);
 }
+
+#[test]
+fn row_28_the_times_of_a_viewer_that_paused_go_on_without_the_pause() {
+    // Players that pause wait through a step of that length once more.
+    for (mode, expected) in [("full", 213), ("zero", 60_000), ("off", 60_000)] {
+        for chunk_size in [60_000, 4096] {
+            let mut world = World::new(&format!("{MIN_LATENCY} play {{ time_jitter {mode}; }}"));
+            let (viewer, other) = (world.viewer(), world.viewer());
+            let conn = world.players[viewer].conn;
+            // Another size means that messages are written for it alone.
+            if chunk_size != 60_000 {
+                world.hub.tell_chunk_size(conn, chunk_size);
+            }
+            world.push_each(&opening(0));
+            world.push_each(&gop(0, 3));
+            let before = *world.players[viewer].times().last().expect("a message");
+            assert_eq!(before, 83);
+            world.hub.pause(conn);
+            // The source does not pause.
+            (1..500).for_each(|n| world.push_each(&gop(n * 120, 3)));
+            world.hub.resume(conn);
+            world.push_each(&gop(60_000, 2));
+            let player = &world.players[viewer];
+            assert!(player.letters().ends_with("KAVAVAKAVA"), "{}", player.letters());
+            let times = player.times();
+            // The GOP that ran when it came back begins 10 ms after what it had; this is the next one.
+            let times = &times[times.len() - 4..];
+            let times_of_gop = [0, 3, 40, 43].map(|after| expected + after);
+            assert_eq!(times, times_of_gop, "{mode} {chunk_size}");
+            let others = world.players[other].times();
+            assert_eq!(others[others.len() - 4], 60_000, "{mode}");
+        }
+    }
+}
+
+#[test]
+fn row_28_a_pause_in_the_middle_of_a_segment_leaves_no_gap_either() {
+    let mut world = World::new(MIN_LATENCY);
+    let viewer = world.viewer();
+    let conn = world.players[viewer].conn;
+    world.push_each(&opening(0));
+    world.push_each(&gop(0, 2));
+    world.players[viewer].window = 5;
+    world.push_each(&[inter(80, 80)]);
+    world.hub.pause(conn);
+    (1..100).for_each(|n| world.push_each(&gop(n * 120, 3)));
+    world.hub.resume(conn);
+    world.open(viewer, usize::MAX);
+    let player = &world.players[viewer];
+    assert!(player.letters().ends_with("AVKAVAVA"), "{}", player.letters());
+    let times = player.times();
+    assert_eq!(times[times.len() - 8..], [43, 80, 90, 93, 130, 133, 170, 173]);
+}

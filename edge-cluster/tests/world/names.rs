@@ -1,7 +1,7 @@
 //! Names of streams cost nothing once they are left.
 
 use edge_cluster::config::EdgeConfig;
-use edge_cluster::edge::{EdgeOptions, Event, FlvRequest, QuestionKind, Refusal, Verdict};
+use edge_cluster::edge::{CloseReason, EdgeOptions, Event, FlvRequest, QuestionKind, Refusal, Verdict};
 use rtmp_core::NameFault;
 
 use crate::actors::Actor;
@@ -87,6 +87,26 @@ fn names_that_cannot_be_used_are_refused_over_rtmp_and_http() {
         assert_eq!(refusals(&mut world), [fault], "{tc_url} {stream}");
         let told = world.clients[viewer].refused.as_deref().unwrap_or_default();
         assert!(told.ends_with(code), "{told}");
+    }
+    // What no server could serve is known before an edge is asked, and its owner hears of it all the same.
+    for (tc_url, stream, code, reason) in [
+        ("rtmp://v.example/live\x07", "show", "Connect.Rejected", "tcUrl has control characters"),
+        ("rtmp://v.example/live", "../show", "Play.StreamNotFound", "name leads upwards"),
+        ("rtmp://v.example/live", "sh\row", "Play.StreamNotFound", "name has control characters"),
+    ] {
+        let viewer = Actor::stranger(tc_url, stream, 1, world.now);
+        let viewer = world.connect(viewer, server);
+        world.run(ms(300));
+        let told = world.clients[viewer].refused.as_deref().unwrap_or_default();
+        assert!(told.ends_with(code), "{told}");
+        let events = std::mem::take(&mut world.nodes[server].events);
+        let refusals = events.iter().filter_map(|event| match event {
+            Event::Refused { refusal, .. } => Some(refusal.to_string()),
+            _ => None,
+        });
+        assert_eq!(refusals.collect::<Vec<_>>(), [reason]);
+        let closed = |event: &Event| matches!(event, Event::Closed { reason: CloseReason::Refused(_), .. });
+        assert!(events.iter().any(closed), "{events:?}");
     }
     for (path, query, fault) in [
         ("/live/a\nb.flv", "", NameFault::Control),

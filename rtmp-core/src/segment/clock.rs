@@ -49,11 +49,18 @@ pub struct Clock {
     shift: Option<i32>,
     /// The last time was so late that a set top bit does not mean a time below 0.
     is_late: bool,
+    /// The latest time told of audio and video.
+    latest: Timestamp,
+    /// What was left out in front of the next message leaves no gap.
+    closes_gap: bool,
 }
 
 /// What SRS calls a jump counts against time 0, too.
 const SMALL_START: u32 = 250;
 const START: u32 = 9;
+/// A gap is a step of more milliseconds, and becomes a step of so many.
+const GAP: i32 = 250;
+const STEP: i32 = 10;
 /// Times from here on, 12.4 days, are late.
 const LATE: u32 = 1 << 30;
 
@@ -64,7 +71,7 @@ impl Clock {
             TimePolicy::Shifted(shift) => Some(shift),
             TimePolicy::FromZero | TimePolicy::Smooth => None,
         };
-        Self { policy, shift, is_late: false }
+        Self { policy, shift, is_late: false, latest: Timestamp::ZERO, closes_gap: false }
     }
 
     /// The policy.
@@ -80,7 +87,13 @@ impl Clock {
             (TimePolicy::FromZero | TimePolicy::Smooth, MediaKind::Data) => return Timestamp::ZERO,
             (TimePolicy::FromZero | TimePolicy::Smooth, MediaKind::Audio | MediaKind::Video) => {}
         }
-        let shift = self.shift.unwrap_or_else(|| self.start(timestamp).since(corrected));
+        let mut shift = self.shift.unwrap_or_else(|| self.start(timestamp).since(corrected));
+        if std::mem::take(&mut self.closes_gap) && self.shift.is_some() && self.policy == TimePolicy::Smooth {
+            let step = corrected.shifted(shift).since(self.latest);
+            if step > GAP {
+                shift = shift.wrapping_sub(step).wrapping_add(STEP);
+            }
+        }
         let mut time = corrected.shifted(shift);
         self.shift = Some(shift);
         if self.is_below_zero(time) {
@@ -88,7 +101,16 @@ impl Clock {
             time = Timestamp::ZERO;
         }
         self.is_late = time.millis() >= LATE;
+        if time.since(self.latest) > 0 {
+            self.latest = time;
+        }
         time
+    }
+
+    /// The viewer itself wanted nothing for a while: with [`TimePolicy::Smooth`] the next audio or video goes on where
+    /// the last one was, in its time. The other policies show what was left out.
+    pub fn close_gap(&mut self) {
+        self.closes_gap = true;
     }
 
     /// Goes on with another policy: without a step from now on when that one corrects times, else at the stream's own

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::Media;
 use crate::MediaKind;
 use crate::handshake::HandshakeInfo;
-use crate::message::{Command, Connect, PauseState, PublishKind};
+use crate::message::{Command, Connect, PauseState, PublishKind, Status};
 
 /// Names a question of the peer that the owner answers with `accept` or `reject`.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -44,6 +44,9 @@ pub enum ServerEvent {
         /// Where to start; every negative value means live.
         start: Option<f64>,
     },
+    /// The peer asked for something that no server can give, such as a name with control characters. It has been told
+    /// so with this status; [`Closed`](Self::Closed) follows.
+    Refused(Status),
     /// A message of the publisher. It may stand on any message stream.
     Media(Media),
     /// The viewer pauses or goes on. It has been answered; send nothing while it pauses.

@@ -109,13 +109,19 @@ impl ServerConnection {
             capabilities: connect.capabilities.clone(),
         };
         if let Some(fault) = fault {
-            return Ok(self.refuse(&request, &Status::error(status::code::CONNECT_REJECTED, fault))?);
+            return self.refuse_unasked(&request, Status::error(status::code::CONNECT_REJECTED, fault));
         }
         self.session.follows_reconnects =
             connect.capabilities.as_ref().is_some_and(|caps| caps.has(Capabilities::RECONNECT));
         let request = self.ask(request);
         self.events.push_back(ServerEvent::ConnectRequested { request, connect: Box::new(connect) });
         Ok(())
+    }
+
+    /// Refuses what cannot be asked for; the owner hears of it, too.
+    fn refuse_unasked(&mut self, request: &Request, status: Status) -> Result<(), ConnectionError> {
+        self.events.push_back(ServerEvent::Refused(status.clone()));
+        Ok(self.refuse(request, &status)?)
     }
 
     fn on_create_stream(&mut self, command: &Command) -> Result<(), ConnectionError> {
@@ -144,7 +150,7 @@ impl ServerConnection {
         };
         let request = Request::Publish { msid };
         if let Some(fault) = fault {
-            return Ok(self.refuse(&request, &Status::error(status::code::PUBLISH_BAD_NAME, fault))?);
+            return self.refuse_unasked(&request, Status::error(status::code::PUBLISH_BAD_NAME, fault));
         }
         let request = self.ask(request);
         self.events.push_back(ServerEvent::PublishRequested { request, name, kind, style });
@@ -167,7 +173,7 @@ impl ServerConnection {
         let duration = duration.and_then(|millis| Duration::try_from_secs_f64(millis / 1000.0).ok());
         let request = Request::Play { msid, name: Arc::clone(&name), duration };
         if let Some(fault) = fault {
-            return Ok(self.refuse(&request, &Status::error(status::code::PLAY_STREAM_NOT_FOUND, fault))?);
+            return self.refuse_unasked(&request, Status::error(status::code::PLAY_STREAM_NOT_FOUND, fault));
         }
         let request = self.ask(request);
         self.events.push_back(ServerEvent::PlayRequested { request, name, start: arguments.start });
