@@ -2,22 +2,27 @@
 
 use std::time::{Duration, Instant};
 
-/// Time without an origin, summed up until one has served for long: an origin that takes the stream and drops it over
-/// and over does not keep a publisher for ever.
+/// Time without an origin, summed up: an origin that takes the stream and drops it over and over does not keep a
+/// publisher for ever. Time with an origin counts against it, so that two outages with a good while between them are two.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Outage {
     spent: Duration,
     since: Option<Instant>,
+    served_since: Option<Instant>,
 }
 
 impl Outage {
     pub(super) fn begin(&mut self, now: Instant) {
         self.since.get_or_insert(now);
+        if let Some(served_since) = self.served_since.take() {
+            self.spent = self.spent.saturating_sub(now.saturating_duration_since(served_since));
+        }
     }
 
     pub(super) fn end(&mut self, now: Instant) {
         if let Some(since) = self.since.take() {
             self.spent += now.saturating_duration_since(since);
+            self.served_since = Some(now);
         }
     }
 
@@ -38,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn outages_add_up_until_they_are_forgiven() {
+    fn outages_add_up_less_the_time_between_them_until_they_are_forgiven() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let limit = Duration::from_secs(10);
@@ -47,15 +52,21 @@ mod tests {
         outage.begin(at(0));
         outage.begin(at(1));
         assert_eq!(outage.deadline(limit), Some(at(10)));
-        outage.end(at(4));
-        outage.begin(at(20));
+        outage.end(at(8));
+        outage.begin(at(14));
+        assert_eq!(outage.deadline(limit), Some(at(22)), "8 s less 6 s are spent");
+        outage.end(at(22));
+        outage.begin(at(24));
         assert_eq!(outage.deadline(limit), Some(at(26)));
         outage.end(at(40));
-        outage.begin(at(50));
-        assert_eq!(outage.deadline(limit), Some(at(50)), "no time is left");
-        outage.end(at(50));
+        outage.begin(at(41));
+        assert_eq!(outage.deadline(limit), Some(at(41)), "no time is left");
+        outage.end(at(41));
+        outage.begin(at(90));
+        assert_eq!(outage.deadline(limit), Some(at(100)));
+        outage.end(at(95));
         outage.forgive();
-        outage.begin(at(60));
-        assert_eq!(outage.deadline(limit), Some(at(70)));
+        outage.begin(at(95));
+        assert_eq!(outage.deadline(limit), Some(at(105)));
     }
 }

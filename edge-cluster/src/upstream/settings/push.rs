@@ -13,7 +13,7 @@ pub enum Patience {
     Publisher {
         /// Whether another origin is sought at all (`extension.push_failover`).
         failover: Failover,
-        /// Longest time without an origin, summed up until one has served for `settled_after`.
+        /// Longest time without an origin, summed up less the time with one, until one has served for `settled_after`.
         outage_max: Duration,
     },
     /// Nobody waits: it is tried for ever.
