@@ -202,6 +202,21 @@ fn guesses_take_time_and_connections_are_counted() {
 }
 
 #[test]
+fn the_third_wrong_secret_ends_a_connection_and_the_batch_it_stands_in() {
+    let room = Room::open("guesses", &[]);
+    let mut remote = Remote::connect(room.rpc);
+    let guess = json!({ "id": 1, "method": "jamulus/apiAuth", "params": { "secret": "0123456789abcdeX" } });
+    let answers: Vec<Value> =
+        serde_json::from_str(&remote.ask(&json!(vec![guess; 900]).to_string())).unwrap();
+    assert_eq!(
+        answers.iter().map(|answer| answer["error"]["code"].as_i64()).collect::<Vec<_>>(),
+        [Some(400); 3]
+    );
+    assert_eq!(remote.line(), "");
+    room.close();
+}
+
+#[test]
 fn a_program_sees_who_plays_and_talks_to_them() {
     let room = Room::open("talks", &["-o", "Cellar;Köln;de", "-w", "Hello"]);
     let mut remote = room.remote();

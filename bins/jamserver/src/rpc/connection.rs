@@ -11,7 +11,9 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::message::{AUTHENTICATION_FAILED, Line, Outcome, PARSE_ERROR, Refusal, Request, UNAUTHENTICATED};
 use super::message::{answer, without_id};
-use super::{LINE_BYTES_MAX, LOGIN_WITHIN, QUEUE_MAX, WRITE_PATIENCE, WRONG_SECRET_PAUSE, methods};
+use super::{
+    LINE_BYTES_MAX, LOGIN_WITHIN, QUEUE_MAX, WRITE_PATIENCE, WRONG_SECRET_PAUSE, WRONG_SECRETS_MAX, methods,
+};
 use crate::log::say;
 use crate::office::Office;
 
@@ -25,6 +27,7 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, secret: &str, off
         queue,
         peer,
         is_authenticated: false,
+        wrong_secrets: 0,
     };
     session.run(secret, office).await;
     // The writer ends when nothing more can come and everything is written.
@@ -37,6 +40,7 @@ struct Session {
     queue: mpsc::Sender<String>,
     peer: SocketAddr,
     is_authenticated: bool,
+    wrong_secrets: u32,
 }
 
 impl Session {
@@ -58,6 +62,9 @@ impl Session {
                         let mut answers = Vec::with_capacity(requests.len());
                         for request in &requests {
                             answers.push(self.carry_out(request, secret, office).await);
+                            if self.guesses() {
+                                break;
+                            }
                         }
                         Value::Array(answers).to_string()
                     }
@@ -77,10 +84,15 @@ impl Session {
                     return;
                 }
             };
-            if self.queue.send(reply).await.is_err() {
+            if self.queue.send(reply).await.is_err() || self.guesses() {
                 return;
             }
         }
+    }
+
+    /// It has tried so many wrong secrets that the next one would be a guess, too.
+    fn guesses(&self) -> bool {
+        self.wrong_secrets >= WRONG_SECRETS_MAX
     }
 
     async fn carry_out(&mut self, request: &Map<String, Value>, secret: &str, office: &Office) -> Value {
@@ -102,6 +114,7 @@ impl Session {
     async fn authenticate(&mut self, request: &Request<'_>, secret: &str, office: &Office) -> Outcome {
         if !is_equal(request.text("secret")?.as_bytes(), secret.as_bytes()) {
             self.note("rejected invalid authentication secret");
+            self.wrong_secrets += 1;
             sleep(WRONG_SECRET_PAUSE).await;
             return Err(Refusal::new(AUTHENTICATION_FAILED, "Authentication failed."));
         }

@@ -38,6 +38,9 @@ const QUEUE_MAX: usize = 64;
 const WRITE_PATIENCE: Duration = Duration::from_secs(10);
 /// A secret cannot be guessed at speed.
 const WRONG_SECRET_PAUSE: Duration = Duration::from_secs(1);
+/// Wrong secrets of a connection, each answered after the pause; the last one ends it. A batch of them would hold one of
+/// the few places for as long as it is.
+const WRONG_SECRETS_MAX: u32 = 3;
 /// Time to send the secret; long enough for somebody who types it.
 const LOGIN_WITHIN: Duration = Duration::from_secs(60);
 /// A secret shorter than this is refused at the start (spec 8.1).
