@@ -147,6 +147,10 @@ impl Ingest {
             self.begin(now);
         }
         self.stats.count(media, role);
+        if is_frame(media, role) && self.is_repeated(now, media) {
+            self.stats.repeated += 1;
+            return;
+        }
         let timestamp =
             self.overlap.as_ref().map_or(media.timestamp, |overlap| overlap.time(media.timestamp));
         let media = Media { timestamp, ..media.clone() };
@@ -159,10 +163,6 @@ impl Ingest {
             return self.admit(now, media, role);
         }
         describe::look(&mut self.stats, &media, role);
-        if is_frame(&media, role) && self.is_repeated(now, &media) {
-            self.stats.repeated += 1;
-            return;
-        }
         if self.is_waiting_for_key(now, media.kind, role) {
             self.stats.dropped += 1;
             return;
@@ -207,9 +207,15 @@ impl Ingest {
         let Some(overlap) = &mut self.overlap else { return false };
         let verdict = overlap.judge(now, media);
         if verdict == Verdict::Differs {
-            overlap.forget();
-            self.key_wait_ends = Some(now + KEY_WAIT);
-            self.jitter.begin();
+            // It only looked like the last source: what was left out is new after all.
+            let left_out = self.overlap.take().map(Overlap::into_left_out).unwrap_or_default();
+            self.flush(now);
+            let headers = Arc::clone(&self.headers);
+            self.begin(now);
+            self.overlap = Some(Overlap::default());
+            for media in headers.iter().chain(&left_out) {
+                self.push(now, media);
+            }
         }
         verdict == Verdict::Repeated
     }

@@ -40,11 +40,13 @@ pub(super) struct Overlap {
     repeats: Option<Repeats>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Repeats {
     until: Instant,
     /// Whether sound and pictures have come to what is new.
     is_past: [bool; 2],
+    /// What was left out so far, as it came.
+    left_out: Vec<Media>,
 }
 
 /// A frame, as far as it takes to know it again.
@@ -86,13 +88,13 @@ impl Overlap {
         let mark = Mark::of(first, first.timestamp);
         let Some(had) = self.recent.iter().rev().find(|had| had.is_like(&mark)) else { return false };
         self.shift = had.timestamp.since(mark.timestamp);
-        self.repeats = Some(Repeats { until: now + REPEAT_MAX, is_past: [false; 2] });
+        self.repeats = Some(Repeats { until: now + REPEAT_MAX, is_past: [false; 2], left_out: Vec::new() });
         true
     }
 
-    /// The source is another one: its times are its own.
-    pub(super) fn forget(&mut self) {
-        *self = Self::default();
+    /// What was left out of a source that is another one after all.
+    pub(super) fn into_left_out(self) -> Vec<Media> {
+        self.repeats.map(|repeats| repeats.left_out).unwrap_or_default()
     }
 
     /// The time of a message in the stream.
@@ -100,10 +102,10 @@ impl Overlap {
         timestamp.shifted(self.shift)
     }
 
-    /// Whether viewers have had this frame, whose time is that in the stream.
+    /// Whether viewers have had this frame, as it came from the source.
     pub(super) fn judge(&mut self, now: Instant, media: &Media) -> Verdict {
         let Some(repeats) = &mut self.repeats else { return Verdict::New };
-        let mark = Mark::of(media, media.timestamp);
+        let mark = Mark::of(media, media.timestamp.shifted(self.shift));
         let kind = usize::from(mark.is_video);
         let (Some(is_past), Some(newest)) = (repeats.is_past.get_mut(kind), self.newest.get(kind)) else {
             return Verdict::New;
@@ -114,12 +116,21 @@ impl Overlap {
         let is_behind = newest.is_none_or(|newest| mark.timestamp.since(newest.timestamp) > 0);
         if now < repeats.until && self.recent.contains(&mark) {
             *is_past = *newest == Some(mark);
+            if repeats.left_out.len() < RECENT_MAX {
+                repeats.left_out.push(media.clone());
+            }
+            if repeats.is_past == [true; 2] {
+                self.repeats = None;
+            }
             return Verdict::Repeated;
         }
         if !is_behind {
             return Verdict::Differs;
         }
         *is_past = true;
+        if repeats.is_past == [true; 2] {
+            self.repeats = None;
+        }
         Verdict::New
     }
 

@@ -113,7 +113,7 @@ fn row_15_another_source_begins_with_a_key_frame() {
     let other = |n: u32| [key(n * 40, 1_000 + n), inter(n * 40 + 40, 1_001 + n)];
     let unlike: Vec<Media> = [vec![inter(0, 5)], other(0).to_vec()].concat();
     let alike: Vec<Media> = [vec![key(800, 20), inter(840, 9_999)], other(50).to_vec()].concat();
-    for (source, new) in [(unlike, vec![1_000, 1_001]), (alike, vec![1_050, 1_051])] {
+    for (source, new) in [(unlike, vec![1_000, 1_001]), (alike, vec![20, 9_999, 1_050, 1_051])] {
         let (mut world, viewer) = running(MIN_LATENCY);
         world.lose();
         world.begin_pull();
