@@ -178,6 +178,10 @@ impl Edge {
             let message = PeerMessage::Update { key: key.clone(), number, update };
             self.outputs.push_back(Output::Peer { to: from, message });
         }
+        if let Some(update) = hub.closing() {
+            let message = PeerMessage::Update { key: key.clone(), number, update };
+            self.outputs.push_back(Output::Peer { to: from, message });
+        }
         if let Some(home) = stream.home.as_mut() {
             home.subscribers.insert(from, subscriber);
         }
@@ -200,7 +204,7 @@ impl Edge {
         let Some(Stream { key, home: Some(home), .. }) = self.streams.get_mut(id) else { return };
         for (shard, subscriber) in &mut home.subscribers {
             match update {
-                Update::Begin { .. } => subscriber.begin(),
+                Update::Begin { continues: false, .. } => subscriber.begin(),
                 Update::Segment(segment) if !subscriber.takes(segment) => continue,
                 _ => {}
             }

@@ -172,16 +172,19 @@ impl Edge {
             }
             PullEvent::BurstEnd => home.ingest.burst_end(now),
             PullEvent::SourceBegan => {
-                home.ingest.begin(now);
+                home.ingest.begin_pull(now);
                 home.live_since = Some(now);
                 if let Some(conn) = run.conn {
                     self.event(Event::UpstreamBegan { kind, key, conn });
                 }
             }
             PullEvent::SourceEnded { target, why } => {
-                home.ingest.end(now);
-                home.live_since = None;
                 let (reason, is_failure) = (why.to_string(), matches!(why, SourceEnd::Lost(_)));
+                match is_failure {
+                    true => home.ingest.lose(now),
+                    false => home.ingest.end(now),
+                }
+                home.live_since = None;
                 self.event(Event::UpstreamEnded { kind, key, target, reason, is_failure });
             }
             PullEvent::AttemptFailed { target, error } => {
@@ -211,9 +214,12 @@ impl Edge {
         self.drive_pull(now, id);
         let Some(home) = self.streams.get_mut(id).and_then(|stream| stream.home.as_mut()) else { return };
         if let Some(run) = home.pull.take() {
+            // What was kept for a source that was lost is of no use any more.
+            home.ingest.end(now);
             home.rotation = run.pull.rotation();
             run.waits_for.into_iter().for_each(|ip| self.waiting_pulls.end(ip));
         }
+        self.pump(now, id);
     }
 
     /// Carries what the source side of a stream has made to its viewers, here and on other shards.
@@ -235,7 +241,7 @@ impl Edge {
     /// Something happened to the stream on this shard.
     pub(super) fn apply(&mut self, now: Instant, id: StreamId, update: &Update) {
         let Some(stream) = self.streams.get_mut(id) else { return };
-        let was_known = stream.hub.content().is_some();
+        let (was_known, was_active) = (stream.hub.content().is_some(), stream.hub.is_active());
         stream.hub.apply(now, update);
         if !was_known && stream.hub.content().is_some() {
             // Viewers over HTTP were held back until now.
@@ -255,7 +261,7 @@ impl Edge {
                 }
                 self.event(Event::StreamBegan { key });
             }
-            Update::End { .. } => {
+            Update::End { .. } if was_active => {
                 let key = stream.key.clone();
                 self.event(Event::StreamEnded { key });
                 self.end_flv_viewers(now, id);

@@ -13,6 +13,7 @@ use rtmp_core::{Media, MediaKind, Timestamp};
 use super::describe;
 use super::jitter::Jitter;
 use super::mix::Mix;
+use super::overlap::{Overlap, Verdict};
 use super::settings::StreamSettings;
 use super::stats::IngestStats;
 use super::update::{StreamSegment, Update};
@@ -54,6 +55,10 @@ pub struct Ingest {
     opening: Option<Vec<Media>>,
     /// Pictures wait for a key frame, until then.
     key_wait_ends: Option<Instant>,
+    /// What was sent last, where a source that is lost may come again.
+    overlap: Option<Overlap>,
+    /// The headers of a source that may be the last one again, while that is not known.
+    returning: Option<Vec<Media>>,
     jitter: Jitter,
     mix: Mix,
     /// The metadata asks for times as they are.
@@ -87,6 +92,8 @@ impl Ingest {
             known: Headers::default(),
             opening: None,
             key_wait_ends: None,
+            overlap: None,
+            returning: None,
             jitter: Jitter::default(),
             mix: Mix::default(),
             atc_asked: false,
@@ -99,8 +106,9 @@ impl Ingest {
     /// A source begins; one that is still there is replaced.
     pub fn begin(&mut self, now: Instant) {
         self.flush(now);
+        self.overlap = None;
+        self.returning = None;
         self.epoch += 1;
-        self.is_active = true;
         self.headers = Arc::default();
         self.atc_asked = false;
         self.stats.begin();
@@ -109,35 +117,107 @@ impl Ingest {
             self.key_wait_ends = Some(now + KEY_WAIT);
             self.jitter.begin();
         }
-        self.updates.push_back(Update::Begin { epoch: self.epoch, chunk_size: self.chunk_size() });
+        self.announce(false);
+    }
+
+    /// A source begins that comes again if its connection is [lost](Self::lose): a pull. After a loss the first frame
+    /// tells whether it is the last source, and then viewers get what they have not had, as if nothing had happened.
+    pub fn begin_pull(&mut self, now: Instant) {
+        if self.overlap.is_some() && !self.is_active {
+            self.returning = Some(Vec::new());
+        } else {
+            self.begin(now);
+            self.overlap = Some(Overlap::default());
+        }
+    }
+
+    fn announce(&mut self, continues: bool) {
+        self.is_active = true;
+        let (epoch, chunk_size) = (self.epoch, self.chunk_size());
+        self.updates.push_back(Update::Begin { epoch, chunk_size, continues });
     }
 
     /// Takes the next message of the source. Without [`begin`](Self::begin) the first message begins one.
     pub fn push(&mut self, now: Instant, media: &Media) {
+        let role = media.role();
+        if self.returning.is_some() && !self.has_returned(now, media, role) {
+            return;
+        }
         if !self.is_active {
             self.begin(now);
         }
-        let role = media.role();
         self.stats.count(media, role);
+        if is_frame(media, role) && self.is_repeated(now, media) {
+            self.stats.repeated += 1;
+            return;
+        }
+        let timestamp =
+            self.overlap.as_ref().map_or(media.timestamp, |overlap| overlap.time(media.timestamp));
+        let media = Media { timestamp, ..media.clone() };
         if media.payload.len() > CHUNK_SIZE_MAX as usize {
             self.stats.dropped += 1;
             return;
         }
         if media.kind == MediaKind::Data {
-            let Some(media) = self.viewers_data(media) else { return };
+            let Some(media) = self.viewers_data(&media) else { return };
             return self.admit(now, media, role);
         }
-        describe::look(&mut self.stats, media, role);
+        describe::look(&mut self.stats, &media, role);
         if self.is_waiting_for_key(now, media.kind, role) {
             self.stats.dropped += 1;
-        } else if self.settings.play.mix_correct {
-            if let Some(media) = self.mix.push(media.clone()) {
-                let role = media.role();
-                self.admit(now, media, role);
-            }
-        } else {
-            self.admit(now, media.clone(), role);
+            return;
         }
+        if let Some(overlap) = self.overlap.as_mut().filter(|_| is_frame(&media, role)) {
+            overlap.note(&media);
+        }
+        if !self.settings.play.mix_correct {
+            self.admit(now, media, role);
+        } else if let Some(media) = self.mix.push(media) {
+            let role = media.role();
+            self.admit(now, media, role);
+        }
+    }
+
+    /// Finds out whether a source is the last one again. Until a frame tells, headers are held back; false means that
+    /// the message is one of them.
+    fn has_returned(&mut self, now: Instant, media: &Media, role: MediaRole) -> bool {
+        let Some(held) = &mut self.returning else { return true };
+        if !is_frame(media, role) && held.len() < OPENING_MAX {
+            held.push(media.clone());
+            return false;
+        }
+        let held = self.returning.take().unwrap_or_default();
+        if self.overlap.as_mut().is_some_and(|overlap| overlap.recognise(now, media)) {
+            self.epoch += 1;
+            // Headers that are new go out in front of the first frame that is.
+            self.opening = Some(Vec::new());
+            self.announce(true);
+        } else {
+            self.begin(now);
+            self.overlap = Some(Overlap::default());
+        }
+        for header in &held {
+            self.push(now, header);
+        }
+        true
+    }
+
+    /// Whether viewers have had this frame of a source that came again.
+    fn is_repeated(&mut self, now: Instant, media: &Media) -> bool {
+        let Some(overlap) = &mut self.overlap else { return false };
+        let verdict = overlap.judge(now, media);
+        if verdict == Verdict::Differs {
+            // It only looked like the last source: what was left out is new after all.
+            let left_out = self.overlap.take().map(Overlap::into_left_out).unwrap_or_default();
+            self.flush(now);
+            let headers = Arc::clone(&self.headers);
+            self.begin(now);
+            self.overlap = Some(Overlap::default());
+            for media in headers.iter().chain(&left_out) {
+                self.push(now, media);
+            }
+        }
+        verdict == Verdict::Repeated
     }
 
     /// The source's input is drained: what was written is sent now, unless messages are collected.
@@ -149,11 +229,22 @@ impl Ingest {
         }
     }
 
-    /// The source is gone.
+    /// The source is gone. One that was [lost](Self::lose) does not come again.
     pub fn end(&mut self, now: Instant) {
+        let was_lost = self.overlap.take().is_some();
+        self.finish(now, false, was_lost);
+    }
+
+    /// The connection to the source is gone: it may come again, see [`begin_pull`](Self::begin_pull).
+    pub fn lose(&mut self, now: Instant) {
+        self.finish(now, self.overlap.is_some(), false);
+    }
+
+    fn finish(&mut self, now: Instant, is_lost: bool, was_lost: bool) {
         self.flush(now);
-        if std::mem::take(&mut self.is_active) {
-            self.updates.push_back(Update::End { epoch: self.epoch });
+        self.returning = None;
+        if std::mem::take(&mut self.is_active) || was_lost {
+            self.updates.push_back(Update::End { epoch: self.epoch, is_lost });
         }
     }
 
@@ -345,6 +436,12 @@ impl Ingest {
             self.admit(now, media, role);
         }
     }
+}
+
+/// Whether it is sound or a picture, and no header.
+fn is_frame(media: &Media, role: MediaRole) -> bool {
+    let is_header = matches!(role, MediaRole::SequenceHeader | MediaRole::Description);
+    media.kind != MediaKind::Data && !is_header
 }
 
 fn holds(headers: &Headers, media: &Media) -> bool {

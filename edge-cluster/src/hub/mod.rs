@@ -74,6 +74,7 @@ mod gop;
 mod ingest;
 mod jitter;
 mod mix;
+mod overlap;
 mod policy;
 mod private;
 mod settings;

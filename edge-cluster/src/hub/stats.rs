@@ -22,6 +22,8 @@ pub struct IngestStats {
     /// Messages that were not passed on: pictures in front of a later source's first key frame, and payloads that are
     /// longer than any message can be.
     pub dropped: u64,
+    /// Frames of a source that came again which viewers have had, and did not get again.
+    pub repeated: u64,
     /// Headers that were not repeated because viewers have them.
     pub headers_reduced: u64,
     /// The picture of the current source, or of the last one.

@@ -81,6 +81,8 @@ pub struct Hub {
     /// The first segment of the running source, or of the last one.
     pub(super) epoch_start: u64,
     pub(super) is_active: bool,
+    /// The source was lost and may come again: its pictures are kept.
+    is_lost: bool,
     pub(super) chunk_size: u32,
     last_number: Option<u64>,
     pub(super) atc: bool,
@@ -111,6 +113,7 @@ impl Hub {
             epoch: 0,
             epoch_start: 0,
             is_active: false,
+            is_lost: false,
             last_number: None,
             atc: false,
             stats: HubStats::default(),
@@ -120,21 +123,25 @@ impl Hub {
     /// Takes what the home of the stream says.
     pub fn apply(&mut self, now: Instant, update: &Update) {
         match update {
-            Update::Begin { epoch, chunk_size } => {
-                self.forget_pictures();
-                self.content = (false, false);
-                self.announced = (false, false);
+            Update::Begin { epoch, chunk_size, continues } => {
+                if !continues {
+                    self.forget_pictures();
+                    self.content = (false, false);
+                    self.announced = (false, false);
+                    self.epoch_start = self.store.end();
+                }
                 self.epoch = *epoch;
-                self.epoch_start = self.store.end();
-                self.is_active = true;
+                (self.is_active, self.is_lost) = (true, false);
                 self.set_chunk_size(*chunk_size);
             }
             Update::Segment(segment) => self.append(now, segment),
             // The end of an earlier source, which was replaced, says nothing.
-            Update::End { epoch } if *epoch == self.epoch => {
-                self.is_active = false;
-                self.forget_pictures();
-                self.keeps_key = false;
+            Update::End { epoch, is_lost } if *epoch == self.epoch => {
+                (self.is_active, self.is_lost) = (false, *is_lost);
+                if !is_lost {
+                    self.forget_pictures();
+                    self.keeps_key = false;
+                }
                 self.trim(self.slowest());
             }
             Update::End { .. } => {}
@@ -247,9 +254,17 @@ impl Hub {
         }
     }
 
-    /// The update that says which source runs, for a hub that is told later than this one.
+    /// The update that says which source runs, or may come again, for a hub that is told later than this one: ahead of
+    /// the segments.
     pub fn opening(&self) -> Option<Update> {
-        self.is_active.then_some(Update::Begin { epoch: self.epoch, chunk_size: self.chunk_size })
+        let (epoch, chunk_size) = (self.epoch, self.chunk_size);
+        let begin = Update::Begin { epoch, chunk_size, continues: false };
+        (self.is_active || self.is_lost).then_some(begin)
+    }
+
+    /// The update behind the segments, for such a hub, when the source is lost.
+    pub fn closing(&self) -> Option<Update> {
+        self.is_lost.then_some(Update::End { epoch: self.epoch, is_lost: true })
     }
 
     /// The segment of this number, while it is held.

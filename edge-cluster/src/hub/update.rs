@@ -16,6 +16,9 @@ pub enum Update {
         epoch: u32,
         /// Bytes per chunk in all segments to come.
         chunk_size: u32,
+        /// It is the last one again, over another connection: nothing viewers have had comes a second time, and pictures
+        /// go on without a key frame.
+        continues: bool,
     },
     /// The next messages.
     Segment(Arc<StreamSegment>),
@@ -23,6 +26,8 @@ pub enum Update {
     End {
         /// Which source.
         epoch: u32,
+        /// The connection to it was lost: it may continue.
+        is_lost: bool,
     },
 }
 

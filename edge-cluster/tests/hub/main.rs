@@ -1,6 +1,7 @@
 //! Streams and their viewers.
 
 mod judge;
+mod overlap;
 mod rows;
 mod sharing;
 mod sources;

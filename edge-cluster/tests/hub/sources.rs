@@ -36,7 +36,7 @@ fn the_end_of_an_earlier_source_is_not_that_of_the_running_one() {
     let earlier = world.hub.epoch();
     world.begin();
     world.push_each(&gop(0, 2));
-    world.hub.apply(world.now, &Update::End { epoch: earlier });
+    world.hub.apply(world.now, &Update::End { epoch: earlier, is_lost: false });
     assert!(world.hub.is_active());
     let viewer = world.viewer();
     assert_eq!(world.players[viewer].letters(), "KAVA");

@@ -269,6 +269,16 @@ impl World {
         self.settle();
     }
 
+    pub(crate) fn begin_pull(&mut self) {
+        self.ingest.begin_pull(self.now);
+        self.settle();
+    }
+
+    pub(crate) fn lose(&mut self) {
+        self.ingest.lose(self.now);
+        self.settle();
+    }
+
     pub(crate) fn advance(&mut self, millis: u64) {
         let until = self.now + Duration::from_millis(millis);
         loop {

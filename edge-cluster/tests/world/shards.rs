@@ -53,7 +53,7 @@ fn what_comes_late_for_an_earlier_subscription_is_not_for_the_next_one() {
     edge.handle_input(now, Input::Closed { conn: first });
     let (_, next) = subscribe(&mut edge, now, second).expect("another subscription");
     let mut begins = |number| {
-        let update = Update::Begin { epoch: 1, chunk_size: 60_000 };
+        let update = Update::Begin { epoch: 1, chunk_size: 60_000, continues: false };
         let message = PeerMessage::Update { key: key.clone(), number, update };
         edge.handle_input(now, Input::Peer { from: ShardId(9), message });
         std::iter::from_fn(|| edge.poll_output())
