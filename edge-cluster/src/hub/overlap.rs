@@ -13,6 +13,8 @@ use rtmp_core::{Media, MediaKind, Timestamp};
 const RECENT_MAX: usize = 1024;
 /// A connection that repeats for longer is one of another stream that looks alike, or too far behind.
 const REPEAT_MAX: Duration = Duration::from_secs(10);
+/// Bytes kept of what is left out: as much as a GOP cache holds by default.
+const LEFT_OUT_BYTES_MAX: usize = 32 << 20;
 /// Bytes that are compared at the beginning, in the middle and at the end of a payload.
 const SAMPLE: usize = 64;
 /// Smaller key frames are too much like each other.
@@ -45,8 +47,9 @@ struct Repeats {
     until: Instant,
     /// Whether sound and pictures have come to what is new.
     is_past: [bool; 2],
-    /// What was left out so far, as it came.
+    /// What was left out so far, as it came, and its bytes.
     left_out: Vec<Media>,
+    bytes: usize,
 }
 
 /// A frame, as far as it takes to know it again.
@@ -88,7 +91,8 @@ impl Overlap {
         let mark = Mark::of(first, first.timestamp);
         let Some(had) = self.recent.iter().rev().find(|had| had.is_like(&mark)) else { return false };
         self.shift = had.timestamp.since(mark.timestamp);
-        self.repeats = Some(Repeats { until: now + REPEAT_MAX, is_past: [false; 2], left_out: Vec::new() });
+        self.repeats =
+            Some(Repeats { until: now + REPEAT_MAX, is_past: [false; 2], left_out: Vec::new(), bytes: 0 });
         true
     }
 
@@ -116,9 +120,11 @@ impl Overlap {
         let is_behind = newest.is_none_or(|newest| mark.timestamp.since(newest.timestamp) > 0);
         if now < repeats.until && self.recent.contains(&mark) {
             *is_past = *newest == Some(mark);
-            if repeats.left_out.len() < RECENT_MAX {
-                repeats.left_out.push(media.clone());
+            repeats.bytes += mark.len;
+            if repeats.left_out.len() >= RECENT_MAX || repeats.bytes > LEFT_OUT_BYTES_MAX {
+                return Verdict::Differs;
             }
+            repeats.left_out.push(media.clone());
             if repeats.is_past == [true; 2] {
                 self.repeats = None;
             }
@@ -144,5 +150,43 @@ impl Overlap {
         if let Some(newest) = self.newest.get_mut(usize::from(mark.is_video)) {
             *newest = Some(mark);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "any instant serves as the start of virtual time")]
+    use super::*;
+    use bytes::Bytes;
+
+    fn key(millis: u32, megabytes: usize) -> Media {
+        let payload = Bytes::from([&[0x17, 1, 0, 0, 0][..], &vec![7; megabytes << 20]].concat());
+        Media { kind: MediaKind::Video, timestamp: Timestamp::from_millis(millis), payload }
+    }
+
+    #[test]
+    fn what_is_left_out_is_bounded() {
+        let now = Instant::now();
+        let mut overlap = Overlap::default();
+        let frames = [key(0, 15), key(40, 14), key(80, 13), key(120, 12)];
+        frames.iter().for_each(|frame| overlap.note(frame));
+        assert!(overlap.recognise(now, &frames[0]));
+        let verdicts: Vec<Verdict> = frames.iter().map(|frame| overlap.judge(now, frame)).collect();
+        assert_eq!(verdicts[..3], [Verdict::Repeated, Verdict::Repeated, Verdict::Differs]);
+        assert_eq!(overlap.into_left_out(), frames[..2]);
+    }
+
+    #[test]
+    fn only_the_latest_frames_are_remembered() {
+        let mut overlap = Overlap::default();
+        let frame = |n: u32| Media { timestamp: Timestamp::from_millis(n * 40), ..key(0, 0) };
+        let tell = |n: u32| {
+            let payload = Bytes::from([&[0x17, 1, 0, 0, 0][..], &[9; 80], &n.to_be_bytes()].concat());
+            Media { payload, ..frame(n) }
+        };
+        (0..RECENT_MAX as u32 + 10).for_each(|n| overlap.note(&tell(n)));
+        assert_eq!(overlap.recent.len(), RECENT_MAX);
+        assert!(!overlap.recognise(Instant::now(), &tell(9)));
+        assert!(overlap.recognise(Instant::now(), &tell(10)));
     }
 }
