@@ -66,6 +66,32 @@ fn row_8_viewers_stay_when_their_origin_dies() {
 }
 
 #[test]
+fn row_8_where_both_origins_have_the_stream_of_one_encoder_the_viewer_gets_each_frame_once() {
+    for shards in [1, 3] {
+        let mut world = World::new(3);
+        let origins = ["a", "b"].map(|host| world.edge(host, 1, &[], ""));
+        let edge = world.edge("edge", shards, &["a", "b"], "");
+        for origin in origins {
+            world.publish(origin, "show", 1);
+        }
+        world.run(secs(1));
+        let viewers = [(); 4].map(|()| world.view(edge, "show"));
+        world.run(ms(2_300));
+        let serving = origins.into_iter().find(|origin| world.snapshot(*origin).totals.viewers > 0);
+        world.kill(serving.expect("one serves"), false);
+        let newcomer = world.view(edge, "show");
+        world.run(secs(3));
+        for viewer in viewers.into_iter().chain([newcomer]) {
+            // That nothing comes again, and that pictures do not begin inside a GOP, it would have said itself.
+            let judge = world.clients[viewer].judge();
+            assert_eq!((judge.gaps, judge.sources.as_slice()), (0, &[1][..]));
+            assert!(judge.pictures > 75, "{} pictures", judge.pictures);
+            assert!(judge.heard.is_some_and(|heard| world.now - heard < secs(1)));
+        }
+    }
+}
+
+#[test]
 fn row_9_a_pull_lingers_and_a_viewer_that_comes_back_is_served_by_it() {
     let mut world = World::new(4);
     let origin = world.edge("origin", 1, &[], "");
