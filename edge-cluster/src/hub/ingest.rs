@@ -32,6 +32,7 @@ const KEY_WAIT: Duration = Duration::from_secs(10);
 ///
 /// It survives its source. Another one begins a new *epoch*: viewers' times go on, pictures begin with a key frame, and
 /// metadata and sequence headers are repeated only where they differ.
+/// One that was [lost](Self::lose) and comes again goes on where it was.
 ///
 /// # Contract
 ///

@@ -22,14 +22,18 @@ fn stream(from: u32, to: u32, offset: u32) -> Vec<Media> {
     (from..to).flat_map(|n| [picture(n), audio(n * 40 + 3 + offset, n)]).collect()
 }
 
-fn pictures(world: &World, player: usize) -> Vec<u32> {
+/// The numbers of the frames of one kind that a player got.
+fn frames(world: &World, player: usize, kind: MediaKind) -> Vec<u32> {
     let got = &world.players[player].got;
-    got.iter().filter(|m| m.kind == MediaKind::Video && m.payload.get(1) == Some(&1)).map(number).collect()
+    got.iter().filter(|m| m.kind == kind && m.payload.get(1) == Some(&1)).map(number).collect()
+}
+
+fn pictures(world: &World, player: usize) -> Vec<u32> {
+    frames(world, player, MediaKind::Video)
 }
 
 fn sounds(world: &World, player: usize) -> Vec<u32> {
-    let got = &world.players[player].got;
-    got.iter().filter(|m| m.kind == MediaKind::Audio && m.payload.get(1) == Some(&1)).map(number).collect()
+    frames(world, player, MediaKind::Audio)
 }
 
 fn running(vhost: &str) -> (World, usize) {
